@@ -1,0 +1,1 @@
+"""One module a format: ``read(path) -> Iterator[Document]`` and ``write(documents, path)``."""

@@ -1,0 +1,160 @@
+"""Inline mark-up for writing annotated articles by hand; one file holds one or more articles.
+
+An article is a header of ``key: value`` lines (``id`` is required, the rest becomes ``meta``), a line ``---``, the text with
+tags, a line ``---``, one row a claim, and a line ``===``::
+
+    id: health-01
+    category: health
+    ---
+    <cue1>وقال</cue1> <src1>وزير الصحة</src1> <con1>إن اللقاح آمن</con1>.
+    ---
+    1 | indirect | role | neutral | وزير الصحة
+    ===
+
+Tags are ``per org loc misc`` for names and ``cue src con adr`` with the claim's number for its roles. Tags may nest and cross;
+the same tag twice makes two fragments. A row is ``number | type | source_type | stance | speaker`` (``-``: no speaker).
+``&lt;`` and ``&amp;`` stand for ``<`` and ``&``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from nisba.formats.errors import FormatError, read_text
+from nisba.schema import Claim, Document, Entity, Problem, SchemaError, Span
+
+TAG = re.compile(r"<(/?)(per|org|loc|misc|(?:cue|src|con|adr)\d+)>|&(lt|amp);")
+NAMES = {"per": "PER", "org": "ORG", "loc": "LOC", "misc": "MISC"}
+ROLE_TAGS = {"cue": "cue", "src": "source", "con": "content", "adr": "addressee"}
+
+
+def read(path: Path) -> Iterator[Document]:
+    """Every article of a mark-up file. Raises FormatError with all of the file's problems."""
+    problems: list[str] = []
+    documents: list[Document] = []
+    ids: set[str] = set()
+    line = 1
+    for block in re.split(r"(?m)^===[ \t]*\n?", read_text(path)):
+        if block.strip():
+            lead = len(block) - len(block.lstrip("\n"))
+            try:
+                document = parse(block[lead:])
+                if document.id in ids:
+                    raise SchemaError([Problem("id", "the id is given twice", document.id)])
+                ids.add(document.id)
+                documents.append(document)
+            except SchemaError as error:
+                problems += [f"{path}:{line + lead}: {problem}" for problem in error.problems]
+        line += block.count("\n") + 1
+    if problems:
+        raise FormatError(problems)
+    yield from documents
+
+
+def parse(block: str) -> Document:
+    """One article from its mark-up. Raises SchemaError."""
+    parts = re.split(r"(?m)^---[ \t]*$\n?", block)
+    if len(parts) != 3:
+        raise SchemaError([Problem("article", "needs a header, a text and claim rows between two lines of ---", parts[0])])
+    header, body, rows = parts
+    meta = dict(_pair(row) for row in header.splitlines() if row.strip())
+    name = meta.pop("id", "")
+    text, spans, problems = _untag(body.removesuffix("\n"))
+    entities = sorted((Entity(s, NAMES[tag]) for tag in NAMES for s in spans.pop(tag, [])), key=lambda e: e.span)  # type: ignore[arg-type]
+    claims: list[Claim] = []
+    for row in filter(str.strip, rows.splitlines()):
+        cells = [cell.strip() for cell in row.split("|")]
+        if len(cells) != 5:
+            problems.append(Problem("claim row", "needs number | type | source_type | stance | speaker", row))
+            continue
+        number, kind, source_type, stance, speaker = cells
+        roles = {role: tuple(spans.pop(tag + number, [])) for tag, role in ROLE_TAGS.items()}
+        try:
+            claims.append(
+                Claim(
+                    id=f"c{number}",
+                    type=kind,  # type: ignore[arg-type]
+                    source_type=source_type,  # type: ignore[arg-type]
+                    stance=stance,  # type: ignore[arg-type]
+                    speaker=None if speaker == "-" else speaker,
+                    **roles,
+                )
+            )
+        except SchemaError as error:
+            problems += [Problem(f"{name}: claim {number}.{p.field}", p.message, p.text) for p in error.problems]
+    problems += [Problem(tag, "tagged in the text, but its claim has no row", spans[tag][0].of(text)) for tag in spans]
+    try:
+        document = Document(name, text, tuple(entities), tuple(claims), meta)
+    except SchemaError as error:
+        problems += [Problem(f"{name}: {p.field}", p.message, p.text) for p in error.problems]
+    if problems:
+        raise SchemaError(problems)
+    return document
+
+
+def write(documents: Iterable[Document], path: Path) -> None:
+    """Write articles as mark-up. Claims are numbered in order; ``meta`` must be flat strings."""
+    path.write_text("===\n".join(map(render, documents)), encoding="utf-8")
+
+
+def render(document: Document) -> str:
+    """One article as mark-up; ``parse(render(d)) == d`` when claims are called c1, c2, … and no text line is ``---`` or ``===``."""
+    tagged = [(e.span, tag) for e in document.entities for tag, label in NAMES.items() if label == e.label]
+    for number, claim in enumerate(document.claims, 1):
+        tagged += [(span, f"{tag}{number}") for tag, role in ROLE_TAGS.items() for span in claim.role(role)]  # type: ignore[arg-type]
+    # At one offset: closers first (inner before outer), then openers (outer before inner).
+    marks = [(span.end, 0, -span.start, f"</{tag}>") for span, tag in tagged]
+    marks += [(span.start, 1, -span.end, f"<{tag}>") for span, tag in tagged]
+    body, last = "", 0
+    for offset, _, _, mark in sorted(marks):
+        body += _escape(document.text[last:offset]) + mark
+        last = offset
+    body += _escape(document.text[last:])
+    header = "\n".join(f"{key}: {value}" for key, value in ({"id": document.id} | dict(document.meta)).items())
+    rows = "".join(
+        f"{number} | {c.type} | {c.source_type} | {c.stance} | {c.speaker or '-'}\n" for number, c in enumerate(document.claims, 1)
+    )
+    return f"{header}\n---\n{body}\n---\n{rows}"
+
+
+def _untag(body: str) -> tuple[str, dict[str, list[Span]], list[Problem]]:
+    """The raw text, the spans of every tag, and what is wrong with the tags."""
+    text, last = "", 0
+    spans: dict[str, list[Span]] = {}
+    opened: dict[str, int] = {}
+    problems: list[Problem] = []
+    for match in TAG.finditer(body):
+        text += body[last : match.start()]
+        last = match.end()
+        closing, tag, entity = match.groups()
+        around = body[max(0, match.start() - 20) : match.end() + 20]
+        if entity:
+            text += {"lt": "<", "amp": "&"}[entity]
+        elif not closing:
+            if tag in opened:
+                problems.append(Problem(tag, "opened twice", around))
+            opened[tag] = len(text)
+        elif tag not in opened:
+            problems.append(Problem(tag, "closed but not open", around))
+        elif opened[tag] == len(text):
+            problems.append(Problem(tag, "holds nothing", around))
+            del opened[tag]
+        else:
+            spans.setdefault(tag, []).append(Span(opened.pop(tag), len(text)))
+    text += body[last:]
+    problems += [Problem(tag, "never closed", text[start : start + 40]) for tag, start in opened.items()]
+    stray = re.search(r"</?[a-z]+\d*>", text)
+    if stray:
+        problems.append(Problem("text", "unknown tag", text[max(0, stray.start() - 20) : stray.end() + 20]))
+    return text, spans, problems
+
+
+def _pair(row: str) -> tuple[str, str]:
+    key, _, value = row.partition(":")
+    return key.strip(), value.strip()
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;")

@@ -1,0 +1,208 @@
+"""The network: one encoder, a name head, an anchor head, and role heads conditioned on each anchor.
+
+A leaf that imports torch and transformers only. A checkpoint is that of ``AutoModelForTokenClassification`` for the encoder's own
+``model_type`` (keys ``<prefix>.*`` and ``classifier.*``: the names), plus keys ``claims.*`` that plain transformers reports as
+unexpected and leaves alone. What the claim heads need to know stands in the config under ``nisba``.
+
+Roles are tagged cue first, then conditioned on the cue, as in the winning system of GermEval 2023's speaker attribution task
+(Petersen-Frey and Biemann 2024, https://aclanthology.org/2024.germeval-1.2): for an anchor a and a word w the features
+U·w + V·a + (P·w ⊙ Q·a) + distance + sentence distance + same quotation go through a convolution over the words to tags.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import AutoConfig, AutoModelForTokenClassification
+
+FORMAT = 1  # of the claim heads; raised when a checkpoint of another layout could be misread
+SIZE = 128  # of the role network
+DISTANCES = 24  # buckets a side: exact to 8 words, then in powers of 2^(1/2)
+SENTENCES = 3  # sentence distances beyond this are alike
+HEADS = ("names", "anchors", "roles", "source_types", "stances")
+
+
+class ModelError(ValueError):
+    """A folder or hub id that holds no model of ours."""
+
+
+@dataclass
+class Batch:
+    """Windows of some documents and what is known of their words and anchors.
+
+    W windows of L sub-words, N words, A anchors, R words in reach of an anchor. ``pairs`` are word indices, -1 where there is
+    none. Labels (``*_labels``, -100 where there is none) are absent in inference.
+    """
+
+    input_ids: Tensor  # W × L
+    attention_mask: Tensor  # W × L
+    firsts: Tensor  # N: index of a word's first sub-word in the flattened W · L
+    sentences: Tensor  # N
+    quotations: Tensor  # N
+    anchors: Tensor  # A: word indices
+    pairs: Tensor  # A × R: word indices
+    name_labels: Tensor | None = None  # W × L
+    anchor_labels: Tensor | None = None  # N
+    role_labels: Tensor | None = None  # A × R
+    source_type_labels: Tensor | None = None  # A
+    stance_labels: Tensor | None = None  # A
+    source_tags: tuple[int, ...] = ()  # the role tags that mark the source
+
+    def to(self, device: torch.device | str) -> Self:
+        moved = {f.name: getattr(self, f.name) for f in fields(self)}
+        return type(self)(**{k: v.to(device, non_blocking=True) if isinstance(v, Tensor) else v for k, v in moved.items()})
+
+    def counts(self) -> list[int]:
+        """How many labels each of HEADS is trained on."""
+        labels = (self.name_labels, self.anchor_labels, self.role_labels, self.source_type_labels, self.stance_labels)
+        return [int((label != -100).sum()) if label is not None else 0 for label in labels]
+
+
+class ClaimHeads(nn.Module):
+    """Anchors, roles, source type and stance from word states (N × hidden)."""
+
+    def __init__(self, hidden: int, roles: int, source_types: int, stances: int, dropout: float = 0.1):
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.anchor = nn.Linear(hidden, 1)
+        self.word, self.at = nn.Linear(hidden, SIZE), nn.Linear(hidden, SIZE)
+        self.word_gate, self.at_gate = nn.Linear(hidden, SIZE, bias=False), nn.Linear(hidden, SIZE, bias=False)
+        self.distance = nn.Embedding(2 * DISTANCES + 1, SIZE)
+        self.sentence = nn.Embedding(2 * SENTENCES + 1, SIZE)
+        self.quotation = nn.Embedding(3, SIZE)  # outside, in another quotation than the anchor, in the anchor's own
+        self.context = nn.Conv1d(SIZE, SIZE, kernel_size=5, padding=2)
+        self.roles = nn.Linear(SIZE, roles)
+        self.source_types = nn.Sequential(nn.Linear(2 * hidden, SIZE), nn.GELU(), nn.Dropout(dropout), nn.Linear(SIZE, source_types))
+        self.stances = nn.Sequential(nn.Linear(hidden, SIZE), nn.GELU(), nn.Dropout(dropout), nn.Linear(SIZE, stances))
+
+    def anchor_logits(self, words: Tensor) -> Tensor:
+        """N × hidden → N."""
+        logits: Tensor = self.anchor(self.dropout(words)).squeeze(-1)
+        return logits
+
+    def role_logits(self, words: Tensor, batch: Batch) -> Tensor:
+        """N × hidden → A × R × tags."""
+        words = self.dropout(words)
+        here, there = batch.anchors, batch.pairs.clamp(min=0)
+        at = words[here]
+        features = self.word(words)[there] + self.at(at)[:, None]
+        features = features + self.word_gate(words)[there] * self.at_gate(at)[:, None]
+        apart = batch.sentences[there] - batch.sentences[here][:, None]
+        quoted = batch.quotations[there]
+        same = (quoted > 0).long() + ((quoted > 0) & (quoted == batch.quotations[here][:, None])).long()
+        features = features + self.distance(bucket(there - here[:, None])) + self.quotation(same)
+        features = features + self.sentence(apart.clamp(-SENTENCES, SENTENCES) + SENTENCES)
+        features = F.gelu(features) * (batch.pairs >= 0)[..., None]
+        features = features + F.gelu(self.context(features.transpose(1, 2)).transpose(1, 2))
+        logits: Tensor = self.roles(self.dropout(features))
+        return logits
+
+    def attribute_logits(self, words: Tensor, batch: Batch, source: Tensor) -> tuple[Tensor, Tensor]:
+        """Source type and stance, A × kinds each; ``source`` (A × R, bool) marks the words of each anchor's source."""
+        at, weight = words[batch.anchors], source.to(words.dtype)
+        mean = torch.einsum("ar,arh->ah", weight, words[batch.pairs.clamp(min=0)]) / weight.sum(1, keepdim=True).clamp(min=1)
+        return self.source_types(torch.cat([at, mean], 1)), self.stances(at)
+
+
+class NisbaModel(nn.Module):
+    """The token-classification model of the encoder with claim heads beside it."""
+
+    def __init__(self, names: Any, *, roles: int, source_types: int, stances: int):
+        super().__init__()
+        self.names = names
+        names.config.nisba = {"format": FORMAT, "roles": roles, "source_types": source_types, "stances": stances}
+        self.claims = ClaimHeads(names.config.hidden_size, roles, source_types, stances)
+
+    @classmethod
+    def from_encoder(
+        cls, path: str, *, name_tags: Sequence[str], roles: int, source_types: int, stances: int, **options: Any
+    ) -> NisbaModel:
+        """New heads on the encoder at ``path`` (folder or hub id). Attention dropout is off: it takes SDPA's slow path."""
+        labels = dict(enumerate(name_tags))
+        config = AutoConfig.from_pretrained(path, **options)
+        config.id2label, config.label2id = labels, {name: i for i, name in labels.items()}
+        config.attention_probs_dropout_prob = 0.0
+        names = AutoModelForTokenClassification.from_pretrained(path, config=config, **options)
+        return cls(names.float(), roles=roles, source_types=source_types, stances=stances)
+
+    @classmethod
+    def load(cls, path: str, **options: Any) -> NisbaModel:
+        """A saved model. Raises ModelError when the folder or repository holds another kind of model."""
+        from safetensors.torch import load_file
+        from transformers.utils import cached_file
+
+        config = AutoConfig.from_pretrained(path, **options)
+        ours = getattr(config, "nisba", None)
+        if not isinstance(ours, dict) or ours.get("format") != FORMAT:
+            found = f"format {ours['format']}" if isinstance(ours, dict) and "format" in ours else f"a plain {config.model_type} model"
+            raise ModelError(f"{path}: not a model of nisba (format {FORMAT}), but {found}")
+        names = AutoModelForTokenClassification.from_config(config)
+        model = cls(names, **{key: ours[key] for key in ("roles", "source_types", "stances")})
+        file = Path(path) / "model.safetensors" if Path(path).is_dir() else cached_file(path, "model.safetensors", **options)
+        try:
+            model.load_weights(load_file(str(file)))
+        except Exception as error:
+            raise ModelError(f"{path}: the weights cannot be read: {str(error).splitlines()[0]}") from error
+        return model.eval()
+
+    def weights(self) -> dict[str, Tensor]:
+        """All weights under the keys of the checkpoint."""
+        names = {key: value.detach().cpu().contiguous() for key, value in self.names.state_dict().items()}
+        return names | {f"claims.{key}": value.detach().cpu().contiguous() for key, value in self.claims.state_dict().items()}
+
+    def load_weights(self, weights: dict[str, Tensor]) -> None:
+        ours = {key.removeprefix("claims."): value for key, value in weights.items() if key.startswith("claims.")}
+        self.claims.load_state_dict(ours)
+        self.names.load_state_dict({key: value for key, value in weights.items() if not key.startswith("claims.")})
+
+    def save(self, folder: str) -> None:
+        """Write ``config.json`` and ``model.safetensors``."""
+        from safetensors.torch import save_file
+
+        self.names.config.architectures = [type(self.names).__name__]
+        self.names.config.save_pretrained(folder)
+        save_file(self.weights(), Path(folder) / "model.safetensors", metadata={"format": "pt"})
+
+    def read(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The encoder pass: name logits of every sub-word (W × L × tags) and the states of words (N × hidden)."""
+        encoder = getattr(self.names, self.names.base_model_prefix)
+        states = encoder(input_ids=batch.input_ids, attention_mask=batch.attention_mask).last_hidden_state
+        logits = self.names.classifier(self.names.dropout(states) if hasattr(self.names, "dropout") else states)
+        return logits.float(), states.flatten(0, 1)[batch.firsts].float()
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Summed losses of HEADS (5), each over the labels that ``Batch.counts`` counts."""
+        names, words = self.read(batch)
+        anchors = self.claims.anchor_logits(words)
+        roles = self.claims.role_logits(words, batch)
+        assert batch.role_labels is not None and batch.anchor_labels is not None
+        source = torch.isin(batch.role_labels, torch.tensor(batch.source_tags, device=batch.role_labels.device))
+        source_types, stances = self.claims.attribute_logits(words, batch, source)
+        return torch.stack(
+            [
+                cross_entropy(names, batch.name_labels),
+                F.binary_cross_entropy_with_logits(anchors.float(), batch.anchor_labels.float(), reduction="sum"),
+                cross_entropy(roles, batch.role_labels),
+                cross_entropy(source_types, batch.source_type_labels),
+                cross_entropy(stances, batch.stance_labels),
+            ]
+        )
+
+
+def cross_entropy(logits: Tensor, labels: Tensor | None) -> Tensor:
+    """Summed over the labels that are not -100; 0 (with a gradient) when there are none."""
+    assert labels is not None
+    return F.cross_entropy(logits.float().flatten(0, -2), labels.flatten(), ignore_index=-100, reduction="sum")
+
+
+def bucket(distance: Tensor) -> Tensor:
+    """Signed word distances → 0 … 2 · DISTANCES: exact to 8, then logarithmic."""
+    size = distance.abs()
+    far = 8 + (2 * torch.log2(size.clamp(min=8).float() / 8)).long()
+    return torch.where(size < 8, size, far).clamp(max=DISTANCES) * distance.sign() + DISTANCES

@@ -1,0 +1,177 @@
+"""Arabic text without losing an offset: words, sentences, quotation marks, and cleaning as a tokenizer's normalizer.
+
+The cleaning is AraBERT v0.2's preprocessing (Antoun et al. 2020, https://aclanthology.org/2020.osact-1.2), written anew for the
+``tokenizers`` library: what changes characters is a normalizer, what only sets them apart is a pre-tokenizer (inserting spaces
+would blur the offsets). Both keep the map to the raw text and are saved inside ``tokenizer.json``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import regex
+from tokenizers import Regex, normalizers, pre_tokenizers
+
+from nisba.schema import WORD, Span, is_word_char
+
+_NOT_IN_WORD = rf"(?<!{WORD})"
+_WORD_ENDS = rf"(?!{WORD})"
+# Bounded repetitions: no input makes these quadratic.
+URL = rf"{_NOT_IN_WORD}(?:https?://|www\.)[A-Za-z0-9\-._~:/?#@!$&'*+,;=%]{{1,2000}}(?<=[A-Za-z0-9/]){_WORD_ENDS}"
+EMAIL = rf"{_NOT_IN_WORD}[A-Za-z0-9._%+\-]{{1,64}}@[A-Za-z0-9\-]{{1,63}}(?:\.[A-Za-z0-9\-]{{1,63}}){{1,8}}(?<=[A-Za-z0-9]){_WORD_ENDS}"
+MENTION = rf"(?<![A-Za-z0-9._@])@[\p{{L}}\p{{N}}_]{{1,50}}(?<=[\p{{L}}\p{{N}}]){_WORD_ENDS}"
+PLACEHOLDERS = ("رابط", "بريد", "مستخدم")  # link, mail, user
+
+_WORDS = regex.compile(rf"{URL}|{EMAIL}|{MENTION}|{WORD}+|[^\s\p{{Z}}\p{{C}}]")
+_TOKENS = regex.compile(rf"{WORD}+|\S")
+_SENTENCE_END = regex.compile(r"[.!?؟…]+[»”\"’'›)\]]*(?=\s|$)|\n")
+
+
+def words(text: str) -> list[Span]:
+    """The units that are labelled: orthographic words, addresses (URL, e-mail, @user) as one, other visible characters singly.
+
+    Every edge that the schema lets a span have is the edge of a word, except inside addresses.
+    """
+    return [Span(*match.span()) for match in _WORDS.finditer(text)]
+
+
+def tokens(text: str) -> list[Span]:
+    """The tokens of scoring (guideline §6): runs of letters, digits and marks; every other non-space character alone."""
+    return [Span(*match.span()) for match in _TOKENS.finditer(text)]
+
+
+def sentences(text: str) -> list[Span]:
+    """Sentences end at . ! ? ؟ … (with closing marks, before white space) and at line ends. They cover all visible text."""
+    spans, start = [], 0
+    for end in [match.end() for match in _SENTENCE_END.finditer(text)] + [len(text)]:
+        if text[start:end].strip():
+            spans.append(Span(start, end))
+            start = end
+    if spans and spans[-1].end < len(text):
+        spans[-1] = Span(spans[-1].start, len(text))
+    return spans
+
+
+def cleaning(*, brackets: bool) -> normalizers.Normalizer:
+    """Strips tashkeel and tatweel, maps addresses, Arabic-Indic digits and ``/``, shortens runs of a non-digit to two.
+
+    ``brackets``: an address becomes ``[رابط]`` as in AraBERT's vocabulary, else the plain word.
+    """
+    address = {pattern: f"[{word}]" if brackets else word for pattern, word in zip((URL, EMAIL, MENTION), PLACEHOLDERS, strict=True)}
+    replace = normalizers.Replace
+    steps = [replace(Regex(r"[\u064B-\u0652\u0640]"), "")]
+    steps += [replace(Regex(pattern), word) for pattern, word in address.items()]
+    steps += [replace(chr(0x660 + digit), str(digit)) for digit in range(10)]
+    steps += [replace(Regex(r"(\D)\1\K\1+"), ""), replace("/", "-")]
+    return normalizers.Sequence(steps)
+
+
+def splitting() -> list[pre_tokenizers.PreTokenizer]:
+    """Sets apart every character that is no letter, digit or mark, and digits from the Arabic letters that they touch."""
+    letter = r"[\u0621-\u063A\u0641-\u064A]"
+    return [
+        pre_tokenizers.WhitespaceSplit(),
+        pre_tokenizers.Split(Regex(r"[^\p{L}\p{N}\p{M}]"), "isolated"),
+        pre_tokenizers.Split(Regex(rf"\d+(?={letter})|(?<={letter})\d+"), "isolated"),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Quotation:
+    """A quotation from its opening mark to behind its closing mark; to the end of the line where it is never closed."""
+
+    start: int
+    end: int
+    mark: int  # characters of one mark: 2 for (( ))
+    closed: bool
+
+    def holds(self, span: Span) -> bool:
+        return self.start < span.start and span.end <= self.end
+
+
+_FAMILIES = {"«": "«»", "»": "«»", "‹": "‹›", "›": "‹›", "“": "“”", "”": "“”", "„": "“”", "‟": "“”", '"': '""', "＂": '""'}
+_FAMILIES |= {"'": "''", "‘": "''", "’": "''", "((": "(())", "))": "(())"}
+_OPENERS = set("«‹“„‘") | {"(("}
+_CLOSERS = set("»›”’") | {"))"}
+_MARKS = regex.compile(r"\(\(|\)\)|[«»‹›“”„‟\"＂'‘’]")
+
+
+def quotations(text: str) -> list[Quotation]:
+    """Pairs of quotation marks, in text order, by kind of mark; reversed (``» «``, ``” ”``) and odd marks are taken as they come.
+
+    Within a line, marks of one kind that nest properly are paired as they nest; otherwise they open and close in turn, and an
+    opening glyph that stands where only an opening can (space before, none after) starts anew. A quotation that a line leaves
+    open goes on to the next line's unpaired closing glyph of its kind, or else ends with its line.
+    """
+    found: list[Quotation] = []
+    open_from: dict[str, Quotation] = {}
+    for line in regex.finditer(r"[^\n]+", text):
+        by_family: dict[str, list[regex.Match[str]]] = {}
+        for match in _MARKS.finditer(text, line.start(), line.end()):
+            if not _apostrophe(text, match):
+                by_family.setdefault(_FAMILIES[match.group()], []).append(match)
+        still_open: dict[str, Quotation] = {}
+        for family, marks in by_family.items():
+            before = open_from.get(family)
+            if before and marks[0].group() in _CLOSERS and len(marks) % 2 == 1:
+                found.remove(before)
+                found.append(Quotation(before.start, marks[0].end(), before.mark, True))
+                marks = marks[1:]
+            pairs = _nested(marks) or list(_in_turn(text, marks))
+            for opening, closing in pairs:
+                width = len(opening.group())
+                if closing is None:
+                    left = Quotation(opening.start(), line.end(), width, False)
+                    still_open[family] = left
+                    found.append(left)
+                else:
+                    found.append(Quotation(opening.start(), closing.end(), width, True))
+        open_from = still_open
+    return sorted(found, key=lambda quotation: (quotation.start, -quotation.end))
+
+
+Pair = tuple["regex.Match[str]", "regex.Match[str] | None"]
+
+
+def _nested(marks: list[regex.Match[str]]) -> list[Pair]:
+    """The pairs where opening and closing glyphs nest without fault; empty otherwise."""
+    stack: list[regex.Match[str]] = []
+    pairs: list[Pair] = []
+    for mark in marks:
+        if mark.group() in _OPENERS:
+            stack.append(mark)
+        elif mark.group() in _CLOSERS and stack:
+            pairs.append((stack.pop(), mark))
+        else:
+            return []
+    return [] if stack else pairs
+
+
+def _in_turn(text: str, marks: list[regex.Match[str]]) -> Iterator[Pair]:
+    opening: regex.Match[str] | None = None
+    for mark in marks:
+        glued_before = mark.start() > 0 and not text[mark.start() - 1].isspace()
+        glued_after = mark.end() < len(text) and is_word_char(text[mark.end()])
+        if opening is None:
+            if not (mark.group() in _CLOSERS and glued_before and not glued_after):  # a closing mark that nothing opened
+                opening = mark
+        elif mark.group() in _OPENERS and glued_after and not glued_before:
+            yield opening, None
+            opening = mark
+        else:
+            yield opening, mark
+            opening = None
+    if opening is not None:
+        yield opening, None
+
+
+def _apostrophe(text: str, match: regex.Match[str]) -> bool:
+    """A single mark between two letters is an apostrophe."""
+    return (
+        match.group() in "'’‘"
+        and 0 < match.start()
+        and match.end() < len(text)
+        and is_word_char(text[match.start() - 1])
+        and is_word_char(text[match.end()])
+    )
