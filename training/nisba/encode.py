@@ -101,7 +101,7 @@ def load_tokenizer(path: str, **options: object) -> PreTrainedTokenizerFast:
     """
     tokenizer = AutoTokenizer.from_pretrained(path, use_fast=True, **options)
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise ValueError(f"{path}: no fast tokenizer; nisba needs its offsets")
+        raise ValueError(f"{path}: no fast tokenizer; nisba needs its offsets")  # noqa: TRY004
     if tokenizer.init_kwargs.get("nisba_cleaning"):
         return tokenizer
     backend = tokenizer.backend_tokenizer
@@ -112,7 +112,7 @@ def load_tokenizer(path: str, **options: object) -> PreTrainedTokenizerFast:
     backend.normalizer = normalizers.Sequence([first, own] if own is not None else [first])
     backend.pre_tokenizer = pre_tokenizers.Sequence(splitting() + ([last] if last is not None else []))
     # The generic class: a model's own class would build its normalizer anew on loading and drop the cleaning.
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=backend,
         model_max_length=tokenizer.model_max_length,
         model_input_names=tokenizer.model_input_names,
@@ -163,9 +163,7 @@ def targets(encoded: Encoded) -> Targets:
             continue
         taken.add(anchor)
         claims.append(
-            ClaimTarget(
-                anchor, roles[reach.start : reach.stop], SOURCE_TYPES.index(claim.source_type), STANCES.index(claim.stance)
-            )
+            ClaimTarget(anchor, roles[reach.start : reach.stop], SOURCE_TYPES.index(claim.source_type), STANCES.index(claim.stance))
         )
     return Targets(names, claims, lost_entities, len(document.claims) - len(claims))
 
@@ -173,7 +171,7 @@ def targets(encoded: Encoded) -> Targets:
 def roles_of(encoded: Encoded, anchor: int, tags: Sequence[int]) -> dict[str, tuple[Span, ...]]:
     """The spans of every role from ROLE_TAGS indices over ``encoded.reach(anchor)``: the inverse of ``targets``."""
     offset = encoded.reach(anchor).start
-    roles: dict[str, tuple[Span, ...]] = {role: () for role in ROLES}
+    roles: dict[str, tuple[Span, ...]] = dict.fromkeys(ROLES, ())
     for first, behind, role in untag(tags, ROLE_TAGS):
         span = trim(encoded.document.text, encoded.words[offset + first].start, encoded.words[offset + behind - 1].end)
         if span is not None:

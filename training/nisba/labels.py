@@ -32,7 +32,7 @@ def tag(words: Sequence[Span], spans: Iterable[tuple[Span, str]], tags: Sequence
     starts, ends = [word.start for word in words], [word.end for word in words]
     for span, label in spans:
         first, last = bisect_right(ends, span.start), bisect_left(starts, span.end)
-        exact = first < last and starts[first] <= span.start and span.end <= ends[last - 1]
+        exact = first < last and starts[first] == span.start and ends[last - 1] == span.end
         if not exact or any(result[first:last]):
             lost += 1
             continue

@@ -12,7 +12,7 @@ U·w + V·a + (P·w ⊙ Q·a) + distance + sentence distance + same quotation go
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -55,13 +55,17 @@ class Batch:
     source_tags: tuple[int, ...] = ()  # the role tags that mark the source
 
     def to(self, device: torch.device | str) -> Self:
-        moved = {f.name: getattr(self, f.name) for f in fields(self)}
-        return type(self)(**{k: v.to(device, non_blocking=True) if isinstance(v, Tensor) else v for k, v in moved.items()})
+        tensors = {f.name: getattr(self, f.name) for f in fields(self) if isinstance(getattr(self, f.name), Tensor)}
+        return replace(self, **{name: tensor.to(device, non_blocking=True) for name, tensor in tensors.items()})
 
     def counts(self) -> list[int]:
-        """How many labels each of HEADS is trained on."""
-        labels = (self.name_labels, self.anchor_labels, self.role_labels, self.source_type_labels, self.stance_labels)
-        return [int((label != -100).sum()) if label is not None else 0 for label in labels]
+        """What the summed loss of each of HEADS is divided by: its labels that are not O; for the last two the claims.
+
+        Most words are O in every claim: divided by all labels, the roles would hardly move the encoder.
+        """
+        labels = (self.name_labels, self.anchor_labels, self.role_labels)
+        positive = [int((label > 0).sum()) if label is not None else 0 for label in labels]
+        return [*positive, len(self.anchors), len(self.anchors)]
 
 
 class ClaimHeads(nn.Module):
@@ -78,7 +82,9 @@ class ClaimHeads(nn.Module):
         self.quotation = nn.Embedding(3, SIZE)  # outside, in another quotation than the anchor, in the anchor's own
         self.context = nn.Conv1d(SIZE, SIZE, kernel_size=5, padding=2)
         self.roles = nn.Linear(SIZE, roles)
-        self.source_types = nn.Sequential(nn.Linear(2 * hidden, SIZE), nn.GELU(), nn.Dropout(dropout), nn.Linear(SIZE, source_types))
+        self.source_types = nn.Sequential(
+            nn.Linear(2 * hidden, SIZE), nn.GELU(), nn.Dropout(dropout), nn.Linear(SIZE, source_types)
+        )
         self.stances = nn.Sequential(nn.Linear(hidden, SIZE), nn.GELU(), nn.Dropout(dropout), nn.Linear(SIZE, stances))
 
     def anchor_logits(self, words: Tensor) -> Tensor:
@@ -113,37 +119,43 @@ class ClaimHeads(nn.Module):
 class NisbaModel(nn.Module):
     """The token-classification model of the encoder with claim heads beside it."""
 
-    def __init__(self, names: Any, *, roles: int, source_types: int, stances: int):
+    def __init__(self, names: Any, *, roles: int, source_types: int, stances: int, window: int):
         super().__init__()
         self.names = names
-        names.config.nisba = {"format": FORMAT, "roles": roles, "source_types": source_types, "stances": stances}
+        sizes = {"roles": roles, "source_types": source_types, "stances": stances, "window": window}
+        names.config.nisba = {"format": FORMAT} | sizes
         self.claims = ClaimHeads(names.config.hidden_size, roles, source_types, stances)
 
     @classmethod
     def from_encoder(
-        cls, path: str, *, name_tags: Sequence[str], roles: int, source_types: int, stances: int, **options: Any
+        cls, path: str, *, name_tags: Sequence[str], roles: int, source_types: int, stances: int, window: int, **options: Any
     ) -> NisbaModel:
-        """New heads on the encoder at ``path`` (folder or hub id). Attention dropout is off: it takes SDPA's slow path."""
+        """New heads on the encoder at ``path`` (folder or hub id), to read ``window`` sub-words at a time.
+
+        Attention dropout is off: it takes SDPA's slow path.
+        """
         labels = dict(enumerate(name_tags))
         config = AutoConfig.from_pretrained(path, **options)
         config.id2label, config.label2id = labels, {name: i for i, name in labels.items()}
         config.attention_probs_dropout_prob = 0.0
         names = AutoModelForTokenClassification.from_pretrained(path, config=config, **options)
-        return cls(names.float(), roles=roles, source_types=source_types, stances=stances)
+        return cls(names.float(), roles=roles, source_types=source_types, stances=stances, window=window)
 
     @classmethod
     def load(cls, path: str, **options: Any) -> NisbaModel:
         """A saved model. Raises ModelError when the folder or repository holds another kind of model."""
         from safetensors.torch import load_file
-        from transformers.utils import cached_file
+        from transformers.utils.hub import cached_file
 
         config = AutoConfig.from_pretrained(path, **options)
         ours = getattr(config, "nisba", None)
         if not isinstance(ours, dict) or ours.get("format") != FORMAT:
-            found = f"format {ours['format']}" if isinstance(ours, dict) and "format" in ours else f"a plain {config.model_type} model"
+            found = (
+                f"format {ours['format']}" if isinstance(ours, dict) and "format" in ours else f"a plain {config.model_type} model"
+            )
             raise ModelError(f"{path}: not a model of nisba (format {FORMAT}), but {found}")
-        names = AutoModelForTokenClassification.from_config(config)
-        model = cls(names, **{key: ours[key] for key in ("roles", "source_types", "stances")})
+        names = AutoModelForTokenClassification.from_config(config)  # type: ignore[no-untyped-call]
+        model = cls(names, **{key: ours[key] for key in ("roles", "source_types", "stances", "window")})
         file = Path(path) / "model.safetensors" if Path(path).is_dir() else cached_file(path, "model.safetensors", **options)
         try:
             model.load_weights(load_file(str(file)))
@@ -173,7 +185,7 @@ class NisbaModel(nn.Module):
         """The encoder pass: name logits of every sub-word (W × L × tags) and the states of words (N × hidden)."""
         encoder = getattr(self.names, self.names.base_model_prefix)
         states = encoder(input_ids=batch.input_ids, attention_mask=batch.attention_mask).last_hidden_state
-        logits = self.names.classifier(self.names.dropout(states) if hasattr(self.names, "dropout") else states)
+        logits = self.names.classifier(self.names.dropout(states))
         return logits.float(), states.flatten(0, 1)[batch.firsts].float()
 
     def forward(self, batch: Batch) -> Tensor:
@@ -181,7 +193,8 @@ class NisbaModel(nn.Module):
         names, words = self.read(batch)
         anchors = self.claims.anchor_logits(words)
         roles = self.claims.role_logits(words, batch)
-        assert batch.role_labels is not None and batch.anchor_labels is not None
+        if batch.role_labels is None or batch.anchor_labels is None:
+            raise ValueError("training needs labels")
         source = torch.isin(batch.role_labels, torch.tensor(batch.source_tags, device=batch.role_labels.device))
         source_types, stances = self.claims.attribute_logits(words, batch, source)
         return torch.stack(
@@ -197,7 +210,8 @@ class NisbaModel(nn.Module):
 
 def cross_entropy(logits: Tensor, labels: Tensor | None) -> Tensor:
     """Summed over the labels that are not -100; 0 (with a gradient) when there are none."""
-    assert labels is not None
+    if labels is None:
+        raise ValueError("training needs labels")
     return F.cross_entropy(logits.float().flatten(0, -2), labels.flatten(), ignore_index=-100, reduction="sum")
 
 

@@ -15,6 +15,7 @@ import shutil
 import struct
 import tempfile
 from importlib import metadata
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -126,7 +127,7 @@ def tokenizer(layout: Layout, kept: list[int]) -> PreTrainedTokenizerFast:
     fast.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
     )
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=fast,
         model_max_length=layout.positions,
         bos_token="<s>",
@@ -159,7 +160,7 @@ class Layout:
         offsets = np.frombuffer(data, "<u4", count + 1, self._skip(4 * (count + 1)))
         self.scores = np.frombuffer(data, "<f4", count, self._skip(4 * count))
         start = self._skip(blob_size)
-        self.pieces = [data[start + a : start + b].decode() for a, b in zip(offsets, offsets[1:], strict=False)]
+        self.pieces = [data[start + a : start + b].decode() for a, b in pairwise(offsets)]
         _entries, map_size = self._take("<iI")
         self._skip(map_size)
         self.tensors: dict[str, tuple[int, int]] = {}  # name → offset, bytes
@@ -198,7 +199,12 @@ class Layout:
             "embeddings.LayerNorm.weight": self._floats("emb.ln.w"),
             "embeddings.LayerNorm.bias": self._floats("emb.ln.b"),
         }
-        square = {"q": "attention.self.query", "k": "attention.self.key", "v": "attention.self.value", "ao": "attention.output.dense"}
+        square = {
+            "q": "attention.self.query",
+            "k": "attention.self.key",
+            "v": "attention.self.value",
+            "ao": "attention.output.dense",
+        }
         shapes = {short: (name, hidden, hidden) for short, name in square.items()}
         shapes |= {"fi": ("intermediate.dense", inner, hidden), "fo": ("output.dense", hidden, inner)}
         norms = {"aln": "attention.output.LayerNorm", "oln": "output.LayerNorm"}

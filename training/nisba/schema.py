@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 import regex
@@ -124,12 +125,12 @@ class Claim:
         if (self.source_type == "implicit") != (not self.source):
             problems.append(Problem("source_type", "'implicit' if and only if there is no source", str(self.source_type)))
         for role in ROLES:
-            for before, after in zip(self.role(role), self.role(role)[1:], strict=False):
+            for before, after in pairwise(self.role(role)):
                 if after.start < before.end:
                     where = f"[{before.start}, {before.end}) and [{after.start}, {after.end})"
                     problems.append(Problem(role, f"fragments must be in text order and apart: {where}"))
         spans = sorted((span, role) for role in ROLES for span in self.role(role))
-        for (before, first), (after, second) in zip(spans, spans[1:], strict=False):
+        for (before, first), (after, second) in pairwise(spans):
             if first != second and before.overlaps(after):
                 problems.append(Problem(f"{first}, {second}", f"two roles share [{after.start}, {min(before.end, after.end)})"))
         _raise(problems)
@@ -252,7 +253,7 @@ def _annotation(text: str, entities: Sequence[tuple[str, Entity]], claims: Seque
     """What is wrong between the annotation and the text: bounds, edges, words cut, names that overlap, ids given twice."""
     problems = [p for where, entity in entities for p in _span(text, where, entity.span)]
     in_order = sorted(entities, key=lambda item: item[1].span)
-    for (_, before), (where, after) in zip(in_order, in_order[1:], strict=False):
+    for (_, before), (where, after) in pairwise(in_order):
         if before.span.overlaps(after.span):
             problems.append(Problem(where, "overlaps another entity", after.span.of(text)))
     seen: set[str] = set()

@@ -18,20 +18,23 @@ from nisba.schema import WORD, Span, is_word_char
 _NOT_IN_WORD = rf"(?<!{WORD})"
 _WORD_ENDS = rf"(?!{WORD})"
 # Bounded repetitions: no input makes these quadratic.
-URL = rf"{_NOT_IN_WORD}(?:https?://|www\.)[A-Za-z0-9\-._~:/?#@!$&'*+,;=%]{{1,2000}}(?<=[A-Za-z0-9/]){_WORD_ENDS}"
-EMAIL = rf"{_NOT_IN_WORD}[A-Za-z0-9._%+\-]{{1,64}}@[A-Za-z0-9\-]{{1,63}}(?:\.[A-Za-z0-9\-]{{1,63}}){{1,8}}(?<=[A-Za-z0-9]){_WORD_ENDS}"
+URL = rf"{_NOT_IN_WORD}(?:https?://|www\.)[A-Za-z0-9\-._~:/?#@!$&'*+,;=%]{{1,2000}}(?<=[A-Za-z0-9]){_WORD_ENDS}"
+_DOMAIN = r"[A-Za-z0-9\-]{1,63}(?:\.[A-Za-z0-9\-]{1,63}){1,8}(?<=[A-Za-z0-9])"
+EMAIL = rf"{_NOT_IN_WORD}(?=[A-Za-z0-9])[A-Za-z0-9._%+\-]{{1,64}}@{_DOMAIN}{_WORD_ENDS}"
 MENTION = rf"(?<![A-Za-z0-9._@])@[\p{{L}}\p{{N}}_]{{1,50}}(?<=[\p{{L}}\p{{N}}]){_WORD_ENDS}"
 PLACEHOLDERS = ("رابط", "بريد", "مستخدم")  # link, mail, user
 
-_WORDS = regex.compile(rf"{URL}|{EMAIL}|{MENTION}|{WORD}+|[^\s\p{{Z}}\p{{C}}]")
+_FOLDED = str.maketrans("أإآٱةى", "ااااهي", "ـ" + "".join(map(chr, range(0x64B, 0x653))))
+_WORDS = regex.compile(rf"{URL}|{EMAIL}|{WORD}+|[^\s\p{{Z}}\p{{C}}]")
 _TOKENS = regex.compile(rf"{WORD}+|\S")
 _SENTENCE_END = regex.compile(r"[.!?؟…]+[»”\"’'›)\]]*(?=\s|$)|\n")
 
 
 def words(text: str) -> list[Span]:
-    """The units that are labelled: orthographic words, addresses (URL, e-mail, @user) as one, other visible characters singly.
+    """The units that are labelled: orthographic words, addresses (URL, e-mail) as one, other visible characters singly.
 
-    Every edge that the schema lets a span have is the edge of a word, except inside addresses.
+    Every edge that the schema lets a span have is the edge of a word, except inside addresses; and a word that begins or ends
+    with something that no span may is a single punctuation mark.
     """
     return [Span(*match.span()) for match in _WORDS.finditer(text)]
 
@@ -53,12 +56,18 @@ def sentences(text: str) -> list[Span]:
     return spans
 
 
+def fold(text: str) -> str:
+    """The spelling in which names are compared: alef, ta marbuta and ya alike, no diacritics or tatweel, single spaces."""
+    return " ".join(text.translate(_FOLDED).split())
+
+
 def cleaning(*, brackets: bool) -> normalizers.Normalizer:
     """Strips tashkeel and tatweel, maps addresses, Arabic-Indic digits and ``/``, shortens runs of a non-digit to two.
 
     ``brackets``: an address becomes ``[رابط]`` as in AraBERT's vocabulary, else the plain word.
     """
-    address = {pattern: f"[{word}]" if brackets else word for pattern, word in zip((URL, EMAIL, MENTION), PLACEHOLDERS, strict=True)}
+    names = [f"[{word}]" if brackets else word for word in PLACEHOLDERS]
+    address = dict(zip((URL, EMAIL, MENTION), names, strict=True))
     replace = normalizers.Replace
     steps = [replace(Regex(r"[\u064B-\u0652\u0640]"), "")]
     steps += [replace(Regex(pattern), word) for pattern, word in address.items()]
@@ -170,7 +179,7 @@ def _apostrophe(text: str, match: regex.Match[str]) -> bool:
     """A single mark between two letters is an apostrophe."""
     return (
         match.group() in "'’‘"
-        and 0 < match.start()
+        and match.start() > 0
         and match.end() < len(text)
         and is_word_char(text[match.start() - 1])
         and is_word_char(text[match.end()])

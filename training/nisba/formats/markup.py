@@ -22,7 +22,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from nisba.formats.errors import FormatError, read_text
+from nisba.files import FormatError, read_text
 from nisba.schema import Claim, Document, Entity, Problem, SchemaError, Span
 
 TAG = re.compile(r"<(/?)(per|org|loc|misc|(?:cue|src|con|adr)\d+)>|&(lt|amp);")
@@ -75,11 +75,11 @@ def parse(block: str) -> Document:
             claims.append(
                 Claim(
                     id=f"c{number}",
-                    type=kind,  # type: ignore[arg-type]
-                    source_type=source_type,  # type: ignore[arg-type]
-                    stance=stance,  # type: ignore[arg-type]
+                    type=kind,
+                    source_type=source_type,
+                    stance=stance,
                     speaker=None if speaker == "-" else speaker,
-                    **roles,
+                    **roles,  # type: ignore[arg-type]
                 )
             )
         except SchemaError as error:

@@ -1,0 +1,80 @@
+import random
+from dataclasses import replace
+
+import pytest
+from datasets import load_dataset
+
+from nisba import builders
+from nisba.encode import load_tokenizer
+from nisba.files import FormatError
+from nisba.formats import jsonl
+from nisba.schema import Document
+
+
+def ids(parts):
+    return {part: {d.id for d in documents} for part, documents in parts.items()}
+
+
+def test_split_is_seeded_complete_and_independent_of_order(seeds):
+    parts = builders.split(seeds, dev=0.15, test=0.15, seed=0)
+    assert sum(map(len, parts.values())) == len(seeds) == len(set.union(*ids(parts).values()))
+    assert len(parts["dev"]) == len(parts["test"]) == round(0.15 * len(seeds))
+    shuffled = random.Random(1).sample(seeds, len(seeds))
+    assert ids(builders.split(shuffled, dev=0.15, test=0.15, seed=0)) == ids(parts)
+    assert ids(builders.split(seeds, dev=0.15, test=0.15, seed=1)) != ids(parts)
+
+
+def test_near_duplicates_stay_together(seeds):
+    copies = [replace(d, id=f"{d.id}-copy", text="عاجل: " + d.text, entities=(), claims=()) for d in seeds[:10]]
+    halves = [Document(f"{d.id}-half", d.text[: len(d.text) // 2]) for d in seeds[10:20]]
+    for seed in range(5):
+        parts = builders.split([*seeds, *copies, *halves], dev=0.2, test=0.2, seed=seed)
+        side = {name: part for part, names in ids(parts).items() for name in names}
+        assert all(side[d.id] == side[d.id.removesuffix("-copy")] for d in copies)
+        assert all(side[d.id] == side[d.id.removesuffix("-half")] for d in halves)
+
+
+def test_the_seeds_hold_no_near_duplicates(seeds):
+    assert all(len(group) == 1 for group in builders.near_duplicates(seeds))
+
+
+def test_too_few_articles_are_refused(seeds):
+    with pytest.raises(builders.DataError, match="too few"):
+        builders.split(seeds[:2], dev=0.2, test=0.2, seed=0)
+
+
+def test_datasets_hold_the_annotation(seeds, tmp_path):
+    parts = builders.split(seeds[:12], dev=0.2, test=0.2, seed=0)
+    builders.save(parts, tmp_path / "data")
+    names = load_dataset("parquet", data_files=str(tmp_path / "data/names/train.parquet"), cache_dir=str(tmp_path / "cache"))[
+        "train"
+    ]
+    assert names.features["ner_tags"].feature.names[1] == "B-PER"
+    by_id = {d.id: d for d in parts["train"]}
+    assert set(names["id"]) == set(by_id)
+    for row in names:
+        text = by_id[row["id"]].text
+        assert [text[a:b] for a, b in zip(row["starts"], row["ends"], strict=True)] == row["tokens"]
+        assert sum(tag % 2 for tag in row["ner_tags"]) == len(by_id[row["id"]].entities)
+    claims = load_dataset("parquet", data_files=str(tmp_path / "data/claims/train.parquet"), cache_dir=str(tmp_path / "cache"))[
+        "train"
+    ]
+    assert len(claims) == sum(len(d.claims) for d in parts["train"])
+    assert list(jsonl.read(tmp_path / "data/documents/test.jsonl")) == parts["test"]
+
+
+def test_nothing_is_lost(seeds, tiny):
+    assert builders.losses(seeds, load_tokenizer(str(tiny)), window=64) == (0, 0)
+
+
+def test_ids_are_unique_over_files(seeds, tmp_path):
+    for name in ("a", "b"):
+        jsonl.write(seeds[:1], tmp_path / f"{name}.jsonl")
+    with pytest.raises(FormatError, match="given before, in .*a.jsonl"):
+        builders.read([tmp_path / "a.jsonl", tmp_path / "b.jsonl"])
+
+
+def test_statistics_count(seeds):
+    values = builders.statistics({"all": seeds})["all"]
+    assert values["articles"] == len(seeds)
+    assert values["claims"] == sum(values["type"].values()) == sum(values["stance"].values())

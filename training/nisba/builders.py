@@ -1,0 +1,208 @@
+"""Documents → splits by article → ``datasets.DatasetDict``, with statistics.
+
+Near-duplicates stay on one side of the split: an article can reach the test part in no version that training has seen.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+from datasets import Sequence as ListOf
+
+from nisba.config import Data
+from nisba.encode import encode_all, targets
+from nisba.files import FormatError, atomic_folder
+from nisba.formats import jsonl
+from nisba.labels import NAME_TAGS, ROLE_TAGS, tag
+from nisba.schema import CLAIM_TYPES, ROLES, SOURCE_TYPES, STANCES, Document
+from nisba.text import fold, tokens, words
+
+
+class DataError(ValueError):
+    """Articles that cannot be split as asked."""
+
+
+SPLITS = ("train", "dev", "test")
+GRAM = 5  # tokens of a shingle
+ALIKE = 0.3  # share of the shorter article's shingles that makes two articles near-duplicates
+
+NAMES = Features(
+    {
+        "id": Value("string"),
+        "tokens": ListOf(Value("string")),
+        "starts": ListOf(Value("int32")),
+        "ends": ListOf(Value("int32")),
+        "ner_tags": ListOf(ClassLabel(names=list(NAME_TAGS))),
+    }
+)
+CLAIMS = Features(
+    {
+        "id": Value("string"),
+        "claim": Value("string"),
+        "tokens": ListOf(Value("string")),
+        "starts": ListOf(Value("int32")),
+        "ends": ListOf(Value("int32")),
+        "role_tags": ListOf(ClassLabel(names=list(ROLE_TAGS))),
+        "type": ClassLabel(names=list(CLAIM_TYPES)),
+        "source_type": ClassLabel(names=list(SOURCE_TYPES)),
+        "stance": ClassLabel(names=list(STANCES)),
+        "speaker": Value("string"),
+    }
+)
+DOCUMENTS = Features({"id": Value("string"), "text": Value("string"), "json": Value("string")})
+
+
+def read(paths: Iterable[str | Path]) -> list[Document]:
+    """All documents of some JSON Lines files. Raises FormatError with all problems of all files; ids are unique over them."""
+    documents: list[Document] = []
+    problems: list[str] = []
+    origin: dict[str, Path] = {}
+    for path in map(Path, paths):
+        try:
+            for document in jsonl.read(path):
+                if document.id in origin:
+                    problems.append(f"{path}: {document.id}: id: given before, in {origin[document.id]}")
+                origin[document.id] = path
+                documents.append(document)
+        except FormatError as error:
+            problems += error.problems
+    if problems:
+        raise FormatError(problems)
+    return documents
+
+
+def split(documents: Sequence[Document], *, dev: float, test: float, seed: int) -> dict[str, list[Document]]:
+    """Articles → train, dev, test, near-duplicates together, the same for the same documents in any order.
+
+    Shares are of the number of articles; a split with a share above 0 gets at least one. Raises DataError when there are too few.
+    """
+    groups = near_duplicates(sorted(documents, key=lambda document: document.id))
+    random.Random(seed).shuffle(groups)
+    wanted = {name: round(len(documents) * share) or (share > 0) for name, share in (("test", test), ("dev", dev))}
+    if sum(wanted.values()) >= len(documents) or len(groups) <= sum(map(bool, wanted.values())):
+        raise DataError(f"{len(documents)} articles in {len(groups)} groups are too few to split off {dict(wanted)}")
+    parts: dict[str, list[Document]] = {name: [] for name in SPLITS}
+    for group in sorted(groups, key=len):  # singles first: a large group of duplicates belongs to training
+        open_parts = [name for name, count in wanted.items() if len(parts[name]) + len(group) <= count]
+        parts[open_parts[0] if open_parts else "train"] += group
+    return parts
+
+
+def parts(data: Data) -> dict[str, list[Document]]:
+    """The configured articles, split. Raises DataError, FormatError, OSError."""
+    return split(read(data.paths), dev=data.dev, test=data.test, seed=data.seed)
+
+
+def save(parts: Mapping[str, Sequence[Document]], folder: Path) -> None:
+    """Write ``names/`` and ``claims/`` as Parquet, ``documents/`` as JSON Lines, and ``statistics.json``; whole or not at all."""
+    with atomic_folder(folder) as partial:
+        for kind, dataset in datasets(parts).items():
+            (partial / kind).mkdir()
+            for part, rows in dataset.items():
+                if kind == "documents":
+                    jsonl.write(parts[part], partial / kind / f"{part}.jsonl")
+                else:
+                    rows.to_parquet(partial / kind / f"{part}.parquet")
+        (partial / "statistics.json").write_text(json.dumps(statistics(parts), indent=1) + "\n", encoding="utf-8")
+
+
+def near_duplicates(documents: Sequence[Document]) -> list[list[Document]]:
+    """Groups of articles that share at least ALIKE of the shorter one's 5-grams of tokens; most groups hold one article."""
+    shingles = [_shingles(document.text) for document in documents]
+    where: dict[int, list[int]] = defaultdict(list)
+    group = list(range(len(documents)))
+
+    def root(i: int) -> int:
+        while group[i] != i:
+            i = group[i]
+        return i
+
+    for i, mine in enumerate(shingles):
+        shared = Counter(other for shingle in mine for other in where[shingle])
+        for other, count in shared.items():
+            if count >= ALIKE * min(len(mine), len(shingles[other])):
+                group[root(i)] = root(other)
+        for shingle in mine:
+            where[shingle].append(i)
+    members: dict[int, list[Document]] = defaultdict(list)
+    for i, document in enumerate(documents):
+        members[root(i)].append(document)
+    return list(members.values())
+
+
+def datasets(parts: Mapping[str, Sequence[Document]]) -> dict[str, DatasetDict]:
+    """The examples: ``names`` (a row an article), ``claims`` (a row a claim), ``documents`` (the interchange format)."""
+    kinds = {"names": (name_rows, NAMES), "claims": (claim_rows, CLAIMS), "documents": (document_rows, DOCUMENTS)}
+    return {
+        kind: DatasetDict(
+            {part: Dataset.from_list([r for d in docs for r in rows(d)], features=features) for part, docs in parts.items()}
+        )
+        for kind, (rows, features) in kinds.items()
+    }
+
+
+def name_rows(document: Document) -> list[dict[str, Any]]:
+    """The article's words with IOB2 tags of names."""
+    spans = words(document.text)
+    tags, _ = tag(spans, [(entity.span, entity.label) for entity in document.entities], NAME_TAGS)
+    return [_words(document) | {"ner_tags": tags}]
+
+
+def claim_rows(document: Document) -> list[dict[str, Any]]:
+    """For every claim the article's words with IOB2 tags of its roles, and the claim's attributes."""
+    spans = words(document.text)
+    rows = []
+    for claim in document.claims:
+        tags, _ = tag(spans, [(span, role) for role in ROLES for span in claim.role(role)], ROLE_TAGS)
+        row = {"claim": claim.id, "role_tags": tags, "type": claim.type, "source_type": claim.source_type}
+        rows.append(_words(document) | row | {"stance": claim.stance, "speaker": claim.speaker})
+    return rows
+
+
+def document_rows(document: Document) -> list[dict[str, Any]]:
+    """The document as one line of the interchange format beside its id and text."""
+    return [{"id": document.id, "text": document.text, "json": jsonl.dump(document)}]
+
+
+def statistics(parts: Mapping[str, Sequence[Document]]) -> dict[str, dict[str, Any]]:
+    """Per split: articles, words (tokens with a letter or digit), names by label, claims by type, source type and stance."""
+    return {
+        part: {
+            "articles": len(documents),
+            "words": sum(any(map(str.isalnum, span.of(d.text))) for d in documents for span in tokens(d.text)),
+            "names": Counter(entity.label for d in documents for entity in d.entities),
+            "claims": sum(len(d.claims) for d in documents),
+            "type": Counter(claim.type for d in documents for claim in d.claims),
+            "source_type": Counter(claim.source_type for d in documents for claim in d.claims),
+            "stance": Counter(claim.stance for d in documents for claim in d.claims),
+        }
+        for part, documents in parts.items()
+    }
+
+
+def losses(documents: Sequence[Document], tokenizer: Any, *, window: int) -> tuple[int, int]:
+    """How many names and claims the model's features cannot hold: (names, claims), which must be (0, 0)."""
+    encoded = [targets(example) for example in encode_all(documents, tokenizer, window=window)]
+    return sum(t.lost_entities for t in encoded), sum(t.lost_claims for t in encoded)
+
+
+def _words(document: Document) -> dict[str, Any]:
+    spans = words(document.text)
+    return {
+        "id": document.id,
+        "tokens": [span.of(document.text) for span in spans],
+        "starts": [span.start for span in spans],
+        "ends": [span.end for span in spans],
+    }
+
+
+def _shingles(text: str) -> set[int]:
+    units = [fold(span.of(text)) for span in tokens(text)]
+    units = [unit for unit in units if any(map(str.isalnum, unit))]
+    return {hash(tuple(units[i : i + GRAM])) for i in range(max(1, len(units) - GRAM + 1))}

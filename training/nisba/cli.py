@@ -1,0 +1,270 @@
+"""The ``nisba`` command. Errors are one clear report on standard error and exit code 1 (2 for a wrong command line)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nisba.files import FormatError, atomic, decode
+from nisba.formats import jsonl
+from nisba.schema import Document, SchemaError, excerpt
+
+if TYPE_CHECKING:
+    from nisba.predict import Predictor
+
+DEFAULT_CONFIG = "configs/arabert.yaml"
+TEXT, LINES = ".txt", ".jsonl"
+
+
+class InputError(ValueError):
+    """An input that is not there, cannot be read, or holds nothing."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except KeyboardInterrupt:
+        return fail("interrupted; nothing half-written is left", 130)
+    except BrokenPipeError:
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except FormatError as error:
+        return fail(str(error))
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        return fail(f"{name}{error.strerror or error}")
+    except (ValueError, RuntimeError) as error:
+        if type(error).__module__.startswith("nisba."):
+            return fail(str(error))
+        raise
+    return code
+
+
+def fail(message: str, code: int = 1) -> int:
+    print(f"nisba: {message}", file=sys.stderr)
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="nisba", description="Who said what in Arabic news.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[Any], int], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(run=run)
+        return sub
+
+    def config(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--config", default=DEFAULT_CONFIG, metavar="FILE", help=f"YAML file (default: {DEFAULT_CONFIG})")
+        sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override, as train.epochs=3")
+
+    check_ = command("check", check, "list every problem of annotated files")
+    check_.add_argument("files", nargs="+", type=Path, metavar="FILE")
+
+    build_ = command("build", build, "annotated articles to datasets, split by article")
+    config(build_)
+    build_.add_argument("-o", "--output", type=Path, help="folder (default: OUTPUT/data of the configuration)")
+
+    train_ = command("train", train, "fine-tune: accelerate launch train.py")
+    config(train_)
+    train_.add_argument("--accelerate", metavar="FILE", help="accelerate's configuration, as configs/accelerate/gpu.yaml")
+
+    config(command("fit", fit, "what train.py runs in each process"))
+
+    evaluate_ = command("evaluate", evaluate, "score a model, or predictions, on annotated articles")
+    evaluate_.add_argument("--gold", type=Path, help="annotated articles (default: the test articles of the model's run)")
+    which = evaluate_.add_mutually_exclusive_group(required=True)
+    which.add_argument("--model", help="folder or hub id")
+    which.add_argument("--predictions", type=Path, help="predictions for the gold articles")
+    evaluate_.add_argument("-o", "--output", type=Path, help="write the report as JSON")
+    evaluate_.add_argument("--json", action="store_true", help="print the report as JSON, not as a table")
+
+    predict_ = command("predict", predict, "find names and claims in texts")
+    predict_.add_argument("--model", required=True, help="folder or hub id")
+    predict_.add_argument("--input", required=True, metavar="PATH", help=".txt, .jsonl, a folder of them, or - for standard input")
+    predict_.add_argument("-o", "--output", type=Path, help="JSON Lines file (default: standard output)")
+    predict_.add_argument("--device", help="as cpu or cuda:1 (default: the GPU where there is one)")
+
+    show_ = command("show", show, "predictions or annotations as one HTML page")
+    show_.add_argument("file", type=Path, metavar="FILE")
+    show_.add_argument("-o", "--output", type=Path, help="the page (default: FILE with the ending .html)")
+    return top
+
+
+def check(options: argparse.Namespace) -> int:
+    """Every problem of every file, on standard output; exit code 1 where there is one."""
+    failed = False
+    for path in options.files:
+        count = 0
+        try:
+            for _ in jsonl.read(path):
+                count += 1
+            print(f"{path}: {count} documents, no problem")
+        except FormatError as error:
+            failed = True
+            print(error)
+        except OSError as error:
+            failed = True
+            print(f"{path}: {error.strerror}")
+    return int(failed)
+
+
+def build(options: argparse.Namespace) -> int:
+    """Write the datasets and say what is in them; fails when encoding would lose an annotation."""
+    from nisba import builders, config, encoder
+    from nisba.report.table import statistics
+
+    settings = config.load(options.config, options.set)
+    parts = builders.parts(settings.data)
+    folder = options.output or Path(settings.output) / "data"
+    builders.save(parts, folder)
+    tokenizer, _ = encoder.build(settings.model)
+    names, claims = builders.losses([d for part in parts.values() for d in part], tokenizer, window=settings.model.window)
+    statistics(builders.statistics(parts))
+    print(f"lost in encoding: {names} names, {claims} claims\nwritten: {folder}")
+    return int(names > 0 or claims > 0)
+
+
+def train(options: argparse.Namespace) -> int:
+    """``accelerate launch train.py`` with the same options."""
+    script = Path("train.py")
+    if not script.is_file():
+        raise InputError("train.py: not here; run nisba train in the project's folder")
+    launch = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch"]
+    if options.accelerate:
+        launch += ["--config_file", options.accelerate]
+    overrides = [part for override in options.set for part in ("--set", override)]
+    return subprocess.run([*launch, str(script), "--config", options.config, *overrides], check=False).returncode
+
+
+def fit(options: argparse.Namespace) -> int:
+    """Train in this process (one of several under ``accelerate launch``)."""
+    from nisba import config
+    from nisba.fit import fit as run
+
+    print(f"model: {run(config.load(options.config, options.set))}")
+    return 0
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Print the scores, and write them where asked."""
+    from nisba.evaluate import evaluate as score
+    from nisba.metrics import pair, report
+    from nisba.report.table import scores
+
+    if options.predictions:
+        if options.gold is None:
+            raise InputError("evaluate --predictions needs --gold")
+        result = report(pair(jsonl.read(options.gold), jsonl.read(options.predictions)))
+    else:
+        predictor = load(options.model)
+        gold_file = options.gold or Path(options.model).parent / "data" / "documents" / "test.jsonl"
+        if options.gold is None and not gold_file.is_file():
+            raise InputError(f"{gold_file}: the run's test articles are not there; name annotated articles with --gold")
+        result, _ = score(predictor, list(jsonl.read(gold_file)))
+    if options.output:
+        with atomic(options.output) as stream:
+            stream.write(json.dumps(result, ensure_ascii=False, indent=1) + "\n")
+    if options.json:
+        print(json.dumps(result, ensure_ascii=False, indent=1))
+    else:
+        scores(result)
+    return 0
+
+
+def predict(options: argparse.Namespace) -> int:
+    """Annotate texts as a stream, one line a document."""
+    from tqdm.auto import tqdm
+
+    source = documents(options.input)
+    first = next(source, None)
+    if first is None:
+        raise InputError(f"{options.input}: holds no text")
+    predictor = load(options.model, options.device)
+
+    def whole() -> Iterator[Document]:
+        yield first
+        yield from source
+
+    annotated = tqdm(predictor.stream(whole()), unit=" documents", disable=not sys.stderr.isatty())
+    if options.output is None:
+        for document in annotated:
+            sys.stdout.write(jsonl.dump(document))
+    else:
+        print(f"{jsonl.write(annotated, options.output)} documents: {options.output}", file=sys.stderr)
+    return 0
+
+
+def show(options: argparse.Namespace) -> int:
+    """Write the page."""
+    from nisba.report.page import render
+
+    output = options.output or options.file.with_suffix(".html")
+    page = render(list(jsonl.read(options.file)))
+    with atomic(output) as stream:
+        stream.write(page)
+    print(output)
+    return 0
+
+
+def load(model: str, device: str | None = None) -> Predictor:
+    from nisba.predict import load as load_model
+
+    return load_model(model, device=device)
+
+
+def documents(source: str) -> Iterator[Document]:
+    """The texts of an input: a ``.txt`` file is one document, a ``.jsonl`` file one a line, a folder its files in order of name,
+    ``-`` standard input (JSON Lines when its first character is ``{``, else one text). Raises InputError, FormatError."""
+    if source == "-":
+        data = sys.stdin.buffer.read()
+        if data.lstrip()[:1] == b"{":
+            import io
+
+            yield from jsonl.parse(io.BytesIO(data), "standard input")
+        else:
+            yield text_document("stdin", decode(data, "standard input"), "standard input")
+        return
+    path = Path(source)
+    if not path.exists():
+        raise InputError(f"{source}: no such file or folder")
+    if path.is_dir():
+        files = sorted(p for p in path.rglob("*") if p.suffix in (TEXT, LINES) and p.is_file())
+        if not files:
+            raise InputError(f"{source}: holds no {TEXT} or {LINES} file")
+        seen: set[str] = set()
+        for file in files:
+            for document in file_documents(file, file.relative_to(path).with_suffix("").as_posix()):
+                if document.id in seen:
+                    raise InputError(f"{file}: the document id is given twice in {source}: «{excerpt(document.id)}»")
+                seen.add(document.id)
+                yield document
+    else:
+        yield from file_documents(path, path.stem)
+
+
+def file_documents(path: Path, name: str) -> Iterator[Document]:
+    if path.suffix == LINES:
+        yield from jsonl.read(path)
+    else:
+        yield text_document(name, decode(path.read_bytes(), str(path)), str(path))
+
+
+def text_document(name: str, text: str, where: str) -> Document:
+    if not text.strip():
+        raise InputError(f"{where}: holds no text")
+    try:
+        return Document(name, text)
+    except SchemaError as error:
+        raise InputError(f"{where}: {error}") from error

@@ -1,0 +1,135 @@
+"""Scores → annotation: constrained decoding of tags, claims from anchors, the type from quotation marks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import regex
+
+from nisba.encode import Encoded, roles_of
+from nisba.labels import NAME_TAGS, ROLE_TAGS, allowed, untag
+from nisba.schema import SOURCE_TYPES, STANCES, Claim, ClaimType, Entity, SourceType, Span, trim
+from nisba.text import Quotation, quotations, words
+
+Floats = npt.NDArray[np.floating]
+_ALLOWED = {tags: np.where(np.array(allowed(tags)), 0.0, -np.inf) for tags in (NAME_TAGS, ROLE_TAGS)}
+COMPLEMENTIZER = regex.compile(r"[بو]?[أإا]نّ?(?:ه|ها|هم|هما|هن|نا|ني|ي|ك|كم)?")  # that, that he, …
+
+
+def viterbi(scores: Floats, tags: tuple[str, ...]) -> list[int]:
+    """The best allowed sequence of tags for log-probabilities, words × tags (Viterbi 1967)."""
+    if len(scores) == 0:
+        return []
+    moves = _ALLOWED[tags]
+    best = scores[0] + moves[-1]
+    back = np.zeros(scores.shape, dtype=np.int64)
+    for i in range(1, len(scores)):
+        step = best[:, None] + moves[:-1]
+        back[i] = step.argmax(0)
+        best = step.max(0) + scores[i]
+    path = [int(best.argmax())]
+    for i in range(len(scores) - 1, 0, -1):
+        path.append(int(back[i, path[-1]]))
+    return path[::-1]
+
+
+def entities(encoded: Encoded, scores: Floats) -> tuple[Entity, ...]:
+    """Names from log-probabilities, words × NAME_TAGS. An entity's score is the geometric mean of its words' probabilities."""
+    if not np.any(scores.argmax(1)):
+        return ()
+    tags = viterbi(scores, NAME_TAGS)
+    found = []
+    for first, behind, label in untag(tags, NAME_TAGS):
+        span = trim(encoded.document.text, encoded.words[first].start, encoded.words[behind - 1].end)
+        if span is not None:
+            chosen = scores[np.arange(first, behind), tags[first:behind]]
+            found.append(Entity(span, label, _probability(chosen.mean())))  # type: ignore[arg-type]
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the model says of one anchor: its word and probability, log-probabilities of role tags over the words in reach with
+    the best path through them, and logits of source type and stance."""
+
+    anchor: int
+    probability: float
+    scores: Floats
+    tags: list[int]
+    source_types: Floats
+    stances: Floats
+
+
+def claims(encoded: Encoded, readings: Iterable[Reading], names: Sequence[Entity]) -> tuple[Claim, ...]:
+    """Claims, in text order. An anchor without content is none; of two that share a word of their cues, or have the same roles,
+    the better scored stays. The score is the anchor's probability times the geometric mean of those of the tagged words."""
+    text = encoded.document.text
+    marks = quotations(text)
+    found = []
+    for reading in readings:
+        spans = roles_of(encoded, reading.anchor, reading.tags)
+        if spans["content"]:
+            tags = np.array(reading.tags)
+            chosen = reading.scores[np.arange(len(tags)), tags][tags > 0]
+            found.append((reading.probability * _probability(chosen.mean()), spans, reading))
+    kept: list[tuple[float, dict[str, tuple[Span, ...]], Reading]] = []
+    for candidate in sorted(found, key=lambda item: -item[0]):
+        if not any(_same(candidate[1], other[1]) for other in kept):
+            kept.append(candidate)
+    kept.sort(key=lambda item: min(span for role in item[1].values() for span in role))
+    return tuple(
+        Claim(
+            id=f"c{number}",
+            **spans,  # type: ignore[arg-type]
+            type=claim_type(text, spans["content"], marks, names),
+            source_type=_source_type(reading) if spans["source"] else "implicit",
+            stance=STANCES[int(reading.stances.argmax())],
+            score=round(score, 4),
+        )
+        for number, (score, spans, reading) in enumerate(kept, 1)
+    )
+
+
+def _source_type(reading: Reading) -> SourceType:
+    """The best type but ``implicit``, which is what a claim without source words has."""
+    order = np.argsort(-reading.source_types)
+    return next(SOURCE_TYPES[i] for i in order if SOURCE_TYPES[i] != "implicit")
+
+
+def claim_type(text: str, content: Sequence[Span], marks: Sequence[Quotation], names: Sequence[Entity]) -> ClaimType:
+    """The type by quotation marks (guideline §2, rules 8, 12, 26).
+
+    ``direct``: all words of the content, its complementizer aside, lie in marks, or it follows a colon to which nothing but white
+    space stands between. ``mixed``: a quotation of two words or more, that is not a name, lies in it. Else ``indirect``.
+    """
+    spans = [
+        Span(span.start + word.start, span.start + word.end)
+        for span in content
+        for word in words(text[span.start : span.end])
+        if trim(text, span.start + word.start, span.start + word.end)
+    ]
+    named = {(entity.span.start, entity.span.end) for entity in names}
+    inside = [any(mark.holds(span) for mark in marks) for span in spans]
+    if spans and COMPLEMENTIZER.fullmatch(spans[0].of(text)):
+        inside = inside[1:]
+    if inside and all(inside):
+        return "direct"
+    if not any(inside) and text[: content[0].start].rstrip(" \t").endswith(":"):
+        return "direct"
+    for mark in marks:
+        held = [span for span in spans if mark.holds(span)]
+        if len(held) >= 2 and (held[0].start, held[-1].end) not in named:
+            return "mixed"
+    return "indirect"
+
+
+def _same(one: dict[str, tuple[Span, ...]], other: dict[str, tuple[Span, ...]]) -> bool:
+    return one == other or any(a.overlaps(b) for a in one["cue"] for b in other["cue"])
+
+
+def _probability(log: float) -> float:
+    return round(min(1.0, math.exp(float(log))), 4)

@@ -1,0 +1,153 @@
+"""A trained model over any amount of text: documents in, annotated documents out, in order, in constant memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
+
+from nisba import decode
+from nisba.batching import SOURCE_TAGS, anchor_batch, collate
+from nisba.encode import WINDOW, Encoded, encode_all, load_tokenizer
+from nisba.labels import ROLE_TAGS
+from nisba.model import Batch, ModelError, NisbaModel
+from nisba.schema import Document
+from nisba.speakers import resolve
+
+ANCHOR = 0.5  # probability from which a word opens a claim
+AHEAD = 64  # documents that are read ahead to be sorted by length
+BUDGET = 4096  # sub-words of one encoder pass
+ANCHORS = 32  # anchors of one pass of the role heads
+
+
+class Predictor:
+    """A model with its tokenizer. ``predict`` takes a text, ``stream`` any number of documents."""
+
+    def __init__(self, model: NisbaModel, tokenizer: PreTrainedTokenizerFast, *, window: int = WINDOW):
+        self.model, self.tokenizer, self.window = model, tokenizer, window
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    def predict(self, text: str, *, id: str = "text") -> Document:
+        """Names and claims of one text; spans are code points of ``text``. Raises SchemaError for what is no text."""
+        return next(self.stream([Document(id, text)]))
+
+    def stream(self, documents: Iterable[Document]) -> Iterator[Document]:
+        """Annotate documents, in their order. What they were annotated with before is replaced."""
+        source = iter(documents)
+        while chunk := list(islice(source, AHEAD)):
+            yield from self._chunk([replace(document, entities=(), claims=()) for document in chunk])
+
+    def _chunk(self, documents: Sequence[Document]) -> Iterator[Document]:
+        encoded = list(encode_all(documents, self.tokenizer, window=self.window))
+        done = dict(enumerate(documents))
+        order = sorted(
+            (i for i, e in enumerate(encoded) if e.words), key=lambda i: max(len(w.input_ids) for w in encoded[i].windows)
+        )
+        for group in _groups(order, encoded):
+            for index, document in zip(group, self._group([encoded[i] for i in group]), strict=True):
+                done[index] = document
+        yield from (done[i] for i in range(len(documents)))
+
+    @torch.inference_mode()
+    def _group(self, examples: Sequence[Encoded]) -> Iterator[Document]:
+        names, words, batch = self._read(examples)
+        lengths = [len(example.words) for example in examples]
+        anchors = self.model.claims.anchor_logits(words).sigmoid().cpu()
+        for d, (example, scores, chances) in enumerate(
+            zip(examples, torch.split(names, lengths), torch.split(anchors, lengths), strict=True)
+        ):
+            found = decode.entities(example, scores.numpy())
+            chosen = [(int(i), float(chances[i])) for i in (chances >= ANCHOR).nonzero()[:, 0]]
+            readings: list[decode.Reading] = []
+            for start in range(0, len(chosen), ANCHORS):
+                readings += self._roles(words, batch, examples, d, chosen[start : start + ANCHORS])
+            yield resolve(replace(example.document, entities=found, claims=decode.claims(example, readings, found)))
+
+    def _roles(
+        self, words: Tensor, batch: Batch, examples: Sequence[Encoded], d: int, chosen: Sequence[tuple[int, float]]
+    ) -> list[decode.Reading]:
+        """The readings of some anchors (word, probability) of document ``d``."""
+        anchor_batch(batch, examples, ((d, word) for word, _ in chosen))
+        rows = self.model.claims.role_logits(words, batch).float().log_softmax(-1).cpu().numpy()
+        scores = [row[: len(examples[d].reach(word))] for row, (word, _) in zip(rows, chosen, strict=True)]
+        tags = [decode.viterbi(row, ROLE_TAGS) for row in scores]
+        source = torch.zeros(batch.pairs.shape, dtype=torch.bool)
+        for i, path in enumerate(tags):
+            source[i, : len(path)] = torch.isin(torch.tensor(path), torch.tensor(SOURCE_TAGS))
+        logits = self.model.claims.attribute_logits(words, batch, source.to(words.device))
+        source_types, stances = (values.float().cpu().numpy() for values in logits)
+        return [decode.Reading(*chosen[i], scores[i], tags[i], source_types[i], stances[i]) for i in range(len(chosen))]
+
+    def _read(self, examples: Sequence[Encoded]) -> tuple[Tensor, Tensor, Batch]:
+        """Name log-probabilities of every word, word states, and the batch of all; BUDGET sub-words a pass."""
+        batch = collate(examples, None, pad=self.tokenizer.pad_token_id).to(self.device)
+        length = batch.input_ids.shape[1]
+        rows = max(1, BUDGET // length)
+        names, words = [], []
+        for start in range(0, len(batch.input_ids), rows):
+            part = slice(start, start + rows)
+            mine = (batch.firsts >= start * length) & (batch.firsts < (start + rows) * length)
+            window = replace(
+                batch,
+                input_ids=batch.input_ids[part],
+                attention_mask=batch.attention_mask[part],
+                firsts=batch.firsts[mine] - start * length,
+            )
+            logits, states = self.model.read(window)
+            names.append(logits.flatten(0, 1)[window.firsts].log_softmax(-1).cpu())
+            words.append(states)
+        return torch.cat(names), torch.cat(words), batch
+
+
+def load(path: str | Path, *, device: str | None = None, revision: str | None = None) -> Predictor:
+    """A trained model from a folder or the Hugging Face Hub, ready to predict.
+
+    Raises ModelError where there is none, where it is of another kind, or where its tokenizer is missing.
+    """
+    name, folder = str(path), Path(path)
+    if folder.is_dir():
+        for file in ("config.json", "model.safetensors", "tokenizer.json"):
+            if not (folder / file).is_file():
+                raise ModelError(f"{name}: no model: {file} is missing")
+    elif folder.exists() or name.startswith((".", "/")) or name.count("/") != 1:
+        raise ModelError(f"{name}: no such model folder")
+    options = {} if revision is None else {"revision": revision}
+    try:
+        model = NisbaModel.load(name, **options)
+        tokenizer = load_tokenizer(name, **options)
+    except ModelError:
+        raise
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{name}: no model could be loaded: {str(error).strip().splitlines()[0]}") from error
+    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if chosen == "cpu":
+        prefer_onednn()
+    return Predictor(model.to(chosen), tokenizer, window=model.names.config.nisba["window"])
+
+
+def prefer_onednn() -> None:
+    """On CPU let fp32 products go to oneDNN: exact where there is no AMX, and twice as fast as MKL on AMD."""
+    torch.set_float32_matmul_precision("medium")
+
+
+def _groups(order: Sequence[int], encoded: Sequence[Encoded]) -> Iterator[list[int]]:
+    """Documents of like length together, about BUDGET sub-words a group."""
+    group: list[int] = []
+    used = 0
+    for index in order:
+        size = sum(len(window.input_ids) for window in encoded[index].windows)
+        if group and used + size > BUDGET:
+            yield group
+            group, used = [], 0
+        group.append(index)
+        used += size
+    if group:
+        yield group

@@ -1,0 +1,213 @@
+"""Who speaks: the fullest name or noun phrase in the article for each claim's source, by rules.
+
+In order: a person's name is completed from the fuller names of the article; an office or relation goes to the name that stands
+in apposition to it; an organisation gives its name; other sources give their noun phrase, completed from an earlier, longer one
+with the same head; a claim without source words goes to the last speaker that agrees with its cue in gender.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import regex
+
+from nisba.schema import Claim, Document, Entity, Span
+from nisba.text import fold, words
+
+CLITICS = regex.compile(r"^(?:[وف](?=\p{L}{3}))?(?:لل|[بلك](?=\p{L}{3}))?")
+_VERBS = "أعد أصدر أودع قدم قدّم اطلع اطّلع نشر أجر أجرى صدر كتب وجه وجّه وقع وقّع حصل سرب سرّب حضر شارك تحدث تحدّث رفض طلب فضل فضّل اشترط لم كان كانت"
+RELATIVE = regex.compile(
+    rf"\s*[،,]?\s+(?:الذي|التي|الذين|اللذان|اللذين|اللتين|ممن|(?:{'|'.join(_VERBS.split())})[تواى]*(?:ه|ها|هما|هم)?)(?!\p{{L}}).*",
+    regex.DOTALL,
+)
+IMPERSONAL = regex.compile(r"^[وف]?(?:يعتقد|يُعتقد|يقال|يُقال|يتوقع|يُتوقع|المتوقع|المتوقّع|المعتقد|المنتظر|يزعم|يُزعم)$")
+ANAPHOR = regex.compile(r"(?:هؤلاء|احدهم|احدهما|المصدر|المصدر نفسه|المصدر ذاته|ذات المصدر|نفس المصدر|الشخص ذاته|الشخص نفسه)$")
+AFTER_LAM = {"وفقا", "وفقًا", "طبقا", "طبقًا", "تبعا", "خلافا"}  # evidentials whose source carries an attached ل
+
+
+def resolve(document: Document) -> Document:
+    """The document with every claim's ``speaker`` set, or None where the article does not tell."""
+    text = document.text
+    people = [e for e in document.entities if e.label == "PER"]
+    full = {e.span: _fullest(text, e, people) for e in people}
+    order = sorted(document.claims, key=lambda claim: min(claim.cue + claim.source + claim.content))
+    speakers: dict[str, str | None] = {}
+    last: list[tuple[str, bool]] = []  # (speaker, feminine) of those who can be a verb's unspoken subject, oldest first
+    phrases: dict[str, list[str]] = {}  # the speakers so far by source type
+    for claim in order:
+        speaker: str | None
+        if claim.source:
+            earlier = phrases.setdefault(claim.source_type, [])
+            speaker = _named(document, claim, full, earlier)
+            earlier.append(speaker)
+            if claim.source_type != "document":
+                last.append((speaker, _is_feminine(text, claim)))
+        else:
+            speaker = _dropped(text, claim, last)
+        speakers[claim.id] = speaker
+    return replace(document, claims=tuple(replace(claim, speaker=speakers[claim.id]) for claim in document.claims))
+
+
+def _named(document: Document, claim: Claim, full: dict[Span, str], phrases: Sequence[str]) -> str:
+    text, source = document.text, claim.source
+    head = source[0]
+    inside = [e for e in document.entities if any(s.start <= e.span.start and e.span.end <= s.end for s in source)]
+    people = [e for e in inside if e.label == "PER"]
+    if claim.source_type == "person" and people:
+        return full[people[0].span]
+    phrase = _bare(text, claim)
+    if ANAPHOR.match(fold(phrase)) and phrases:
+        return phrases[-1]
+    if claim.source_type == "role":
+        return _apposed(document, phrase, full) or _headed(document, phrase, head.start, ("PER",), full) or phrase
+    if claim.source_type == "organization":
+        names = [e for e in inside if e.label in ("ORG", "LOC")]
+        organizations = [e for e in names if e.label == "ORG"] or names
+        if organizations and (organizations[0].label == "ORG" or organizations[0].span == head):
+            return _strip(text, organizations[0].span.of(text), attached=organizations[0].span.start == head.start)
+        return _headed(document, phrase, head.start, ("ORG",), full) or _longer(phrase, phrases)
+    return _longer(phrase, phrases)
+
+
+def _fullest(text: str, entity: Entity, people: Sequence[Entity]) -> str:
+    """The longest of the article's names that holds all words of this one; of equals the first."""
+    own = _name_words(_strip(text, entity.span.of(text), attached=True), text)
+    best = _strip(text, entity.span.of(text), attached=True)
+    for other in people:
+        name = _strip(text, other.span.of(text), attached=True)
+        theirs = _name_words(name, text)
+        if set(own) <= set(theirs) and len(theirs) > len(_name_words(best, text)):
+            best = name
+    return best
+
+
+def _name_words(name: str, text: str) -> list[str]:
+    return fold(name).split()
+
+
+def _strip(text: str, phrase: str, *, attached: bool) -> str:
+    """Without the particles و ف ب ل ك that its first word carries: only where the rest stands in the article as a word."""
+    first, _, rest = phrase.partition(" ")
+    if not attached:
+        return phrase
+    candidates = []
+    if first.startswith("لل"):
+        candidates.append("ال" + first[2:])
+    if first[:1] in "وفبلك" and len(first) > 3:
+        candidates.append(first[1:])
+    for candidate in candidates:
+        if regex.search(rf"(?<!\p{{L}}){regex.escape(candidate)}(?!\p{{L}})", text):
+            return f"{candidate} {rest}".strip()
+    return phrase
+
+
+def _bare(text: str, claim: Claim) -> str:
+    """The source's words without attached particles and relative clause."""
+    phrase = " ".join(span.of(text) for span in claim.source)
+    phrase = RELATIVE.sub("", phrase) or phrase
+    first, _, rest = phrase.partition(" ")
+    cue = claim.cue[-1].of(text).split()[-1] if claim.cue else ""
+    if {cue, cue.removeprefix("و")} & AFTER_LAM or (
+        claim.cue and claim.cue[-1].end < claim.source[0].start and first.startswith("لل")
+    ):
+        if first.startswith("لل"):
+            return f"ال{first[2:]} {rest}".strip()
+        if first.startswith("ل") and len(first) > 2:
+            return f"{first[1:]} {rest}".strip()
+    return _strip(text, phrase, attached=True)
+
+
+def _apposed(document: Document, role: str, full: dict[Span, str]) -> str | None:
+    """The name that the article sets beside an office: `وزير الصحة سالم الخصاونة` or `سالم الخصاونة، وزير الصحة`."""
+    text = document.text
+    head = fold(role).split()
+    for entity in document.entities:
+        if entity.label != "PER" or fold(entity.span.of(text)) in fold(role):
+            continue
+        before = fold(text[max(0, entity.span.start - 80) : entity.span.start]).replace("،", " ").split()
+        after = fold(text[entity.span.end : entity.span.end + 80]).strip()
+        # As many words of the office as stand before the name, its first word at least.
+        for size in range(min(len(head), 4), 0, -1):
+            wanted = head[:size]
+            starts = [
+                i
+                for i in range(len(before) - size + 1)
+                if [w.removeprefix("و") for w in before[i : i + size]] == [w.removeprefix("و") for w in wanted]
+            ]
+            if starts and len(before) - starts[-1] - size <= 4 and (size >= 2 or len(head) == 1):
+                return full[entity.span]
+            follows = after.lstrip("، ").split()[:size]
+            if after.startswith("،") and follows == wanted and size >= 2:
+                return full[entity.span]
+    return None
+
+
+def _headed(document: Document, phrase: str, end: int, labels: Sequence[str], full: dict[Span, str]) -> str | None:
+    """The name after the last earlier mention of a definite noun: `الصحيفة` ← `صحيفة «صدى الهضاب»`, `الوزير` ← `وزير التربية لؤي …`."""
+    text = document.text
+    first = phrase.split()[0]
+    if not first.startswith("ال") or len(_SAME.sub("", phrase).split()) > 1:
+        return None
+    noun = regex.escape(first.removeprefix("ال"))
+    for mention in reversed(list(regex.finditer(rf"(?<!\p{{L}})[وفبلك]?{noun}(?!\p{{L}})", text[:end]))):
+        for entity in document.entities:
+            between = text[mention.end() : entity.span.start]
+            if entity.label in labels and entity.span.start < end and mention.start() <= entity.span.start:
+                if entity.span.start <= mention.start():  # the noun is the name's own first word: `وزارة الصحة`
+                    return _strip(text, entity.span.of(text), attached=True)
+                if len(between.split()) <= 4 and not regex.search(r"[.\n؛:]", between):
+                    return full.get(entity.span) or entity.span.of(text)
+    return None
+
+
+_SAME = regex.compile(r"\s+(?:نفسه|نفسها|ذاته|ذاتها|نفسهم|عينه)$")
+
+
+def _longer(phrase: str, phrases: Sequence[str]) -> str:
+    """The last earlier source with the same head: `الأشخاص المطلعون` → `أشخاص مطلعون على المحادثات`, `التقرير` → `تقرير أممي`."""
+    head = _stem(phrase)
+    if not fold(phrase).startswith("ال"):
+        return phrase
+    same = [other for other in phrases if _stem(other) == head and not fold(other).startswith("ال")]
+    return max(same, key=lambda other: len(other.split())) if same else phrase
+
+
+def _stem(phrase: str) -> str:
+    return (fold(phrase).split() or [""])[0].removeprefix("ال")
+
+
+def _dropped(text: str, claim: Claim, last: Sequence[tuple[str, bool]]) -> str | None:
+    cue = " ".join(span.of(text) for span in claim.cue)
+    if any(IMPERSONAL.match(word) for word in cue.split()):
+        return None
+    if not last:
+        return None
+    gender = _cue_gender(cue)
+    for speaker, feminine in reversed(last):
+        if gender is None or gender == feminine:
+            return speaker
+    return last[-1][0]
+
+
+def _is_feminine(text: str, claim: Claim) -> bool:
+    """By the cue's verb where it tells, else by the first word of the source."""
+    gender = _cue_gender(" ".join(span.of(text) for span in claim.cue))
+    if gender is not None:
+        return gender
+    first = fold(claim.source[0].of(text)).split()[0]
+    return first.endswith("ه") and len(first) > 3
+
+
+def _cue_gender(cue: str) -> bool | None:
+    """True: feminine (`قالت`, `مضيفة`), False: masculine, None: the cue does not tell."""
+    for unit in words(cue):
+        word = regex.sub(r"[\u064B-\u0652]", "", unit.of(cue))
+        word = word[1:] if word[:1] in "وف" and len(word) > 3 else word
+        if word in AFTER_LAM or word in {"بحسب", "حسب", "وفق", "نقلا", "حسبما"}:
+            return None
+        if (word.endswith("ت") and len(word) > 2) or word.endswith("ة") or (word.startswith("ت") and len(word) == 4):
+            return True
+        if len(word) > 2:
+            return False
+    return None
