@@ -70,7 +70,7 @@ def test_nothing_is_lost(seeds, tiny):
 def test_ids_are_unique_over_files(seeds, tmp_path):
     for name in ("a", "b"):
         jsonl.write(seeds[:1], tmp_path / f"{name}.jsonl")
-    with pytest.raises(FormatError, match="given before, in .*a.jsonl"):
+    with pytest.raises(FormatError, match=r"given before, in .*a\.jsonl"):
         builders.read([tmp_path / "a.jsonl", tmp_path / "b.jsonl"])
 
 

@@ -1,3 +1,5 @@
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,8 +29,7 @@ def test_what_tags_cannot_hold_is_counted():
 def test_untag_inverts_tag(cuts, data):
     edges = sorted(cuts)
     spans = [
-        (Span(WORDS[a].start, WORDS[b - 1].end), data.draw(st.sampled_from(["PER", "ORG"])))
-        for a, b in zip(edges, edges[1:], strict=False)
+        (Span(WORDS[a].start, WORDS[b - 1].end), data.draw(st.sampled_from(["PER", "ORG"]))) for a, b in itertools.pairwise(edges)
     ]
     indices, lost = tag(WORDS, spans, NAME_TAGS)
     assert lost == 0

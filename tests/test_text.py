@@ -1,3 +1,5 @@
+import itertools
+
 import regex
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +16,7 @@ def quoted(text):
 @given(texts)
 def test_words_cover_every_edge_a_span_may_have(text):
     found = words(text)
-    assert all(a.end <= b.start for a, b in zip(found, found[1:], strict=False))
+    assert all(a.end <= b.start for a, b in itertools.pairwise(found))
     for span in found:
         assert trim(text, span.start, span.end) in (None, span)
     covered = {i for span in found for i in range(span.start, span.end)}
@@ -24,7 +26,7 @@ def test_words_cover_every_edge_a_span_may_have(text):
 @given(texts)
 def test_sentences_are_in_order_and_cover_all_visible_text(text):
     found = sentences(text)
-    assert all(a.end <= b.start for a, b in zip(found, found[1:], strict=False))
+    assert all(a.end <= b.start for a, b in itertools.pairwise(found))
     covered = {i for span in found for i in range(span.start, span.end)}
     assert all(i in covered for i, c in enumerate(text) if not c.isspace())
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nisba.files import FormatError, atomic, decode
 from nisba.formats import jsonl
-from nisba.schema import Document, SchemaError, excerpt
+from nisba.schema import Document, SchemaError, excerpt, trim
 
 if TYPE_CHECKING:
     from nisba.predict import Predictor
@@ -262,9 +262,13 @@ def file_documents(path: Path, name: str) -> Iterator[Document]:
 
 
 def text_document(name: str, text: str, where: str) -> Document:
-    if not text.strip():
+    if trim(text, 0, len(text)) is None:
         raise InputError(f"{where}: holds no text")
     try:
         return Document(name, text)
     except SchemaError as error:
         raise InputError(f"{where}: {error}") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

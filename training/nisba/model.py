@@ -71,7 +71,7 @@ class Batch:
 class ClaimHeads(nn.Module):
     """Anchors, roles, source type and stance from word states (N × hidden)."""
 
-    def __init__(self, hidden: int, roles: int, source_types: int, stances: int, dropout: float = 0.1):
+    def __init__(self, hidden: int, roles: int, source_types: int, stances: int, dropout: float):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         self.anchor = nn.Linear(hidden, 1)
@@ -124,7 +124,7 @@ class NisbaModel(nn.Module):
         self.names = names
         sizes = {"roles": roles, "source_types": source_types, "stances": stances, "window": window}
         names.config.nisba = {"format": FORMAT} | sizes
-        self.claims = ClaimHeads(names.config.hidden_size, roles, source_types, stances)
+        self.claims = ClaimHeads(names.config.hidden_size, roles, source_types, stances, names.config.hidden_dropout_prob)
 
     @classmethod
     def from_encoder(

@@ -16,7 +16,10 @@ from nisba.schema import Claim, Document, Entity, Span
 from nisba.text import fold, words
 
 CLITICS = regex.compile(r"^(?:[وف](?=\p{L}{3}))?(?:لل|[بلك](?=\p{L}{3}))?")
-_VERBS = "أعد أصدر أودع قدم قدّم اطلع اطّلع نشر أجر أجرى صدر كتب وجه وجّه وقع وقّع حصل سرب سرّب حضر شارك تحدث تحدّث رفض طلب فضل فضّل اشترط لم كان كانت"
+_VERBS = (
+    "أعد أصدر أودع قدم قدّم اطلع اطّلع نشر أجر أجرى صدر كتب وجه وجّه وقع وقّع حصل سرب سرّب حضر شارك "
+    "تحدث تحدّث رفض طلب فضل فضّل اشترط لم كان كانت"
+)
 RELATIVE = regex.compile(
     rf"\s*[،,]?\s+(?:الذي|التي|الذين|اللذان|اللذين|اللتين|ممن|(?:{'|'.join(_VERBS.split())})[تواى]*(?:ه|ها|هما|هم)?)(?!\p{{L}}).*",
     regex.DOTALL,
@@ -144,7 +147,7 @@ def _apposed(document: Document, role: str, full: dict[Span, str]) -> str | None
 
 
 def _headed(document: Document, phrase: str, end: int, labels: Sequence[str], full: dict[Span, str]) -> str | None:
-    """The name after the last earlier mention of a definite noun: `الصحيفة` ← `صحيفة «صدى الهضاب»`, `الوزير` ← `وزير التربية لؤي …`."""
+    """The name after the last earlier mention of a definite noun: `الصحيفة` ("the paper") from `صحيفة «صدى الهضاب»`."""
     text = document.text
     first = phrase.split()[0]
     if not first.startswith("ال") or len(_SAME.sub("", phrase).split()) > 1:

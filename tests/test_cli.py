@@ -1,0 +1,208 @@
+"""Commands on a tiny trained model, and what they say to bad input: one report, exit code 1, no traceback, nothing half-written."""
+
+import errno
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+import nisba
+from nisba import config, encoder, files
+from nisba.cli import main
+from nisba.fit import save
+from nisba.formats import jsonl
+from nisba.schema import Document
+
+
+@pytest.fixture(scope="module")
+def model(tiny, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run") / "model"
+    torch.manual_seed(1)
+    settings = config.Config(model=config.Model(encoder=str(tiny), window=64))
+    tokenizer, network = encoder.build(settings.model)
+    network.claims.anchor.bias.data.fill_(0.3)
+    save(network, tokenizer, settings, folder)
+    return folder
+
+
+@pytest.fixture
+def article(tmp_path, root):
+    file = tmp_path / "article.txt"
+    file.write_bytes((root / "seeds" / "sample.txt").read_bytes())
+    return file
+
+
+def nisba_command(*arguments, **options):
+    return subprocess.run([sys.executable, "-m", "nisba.cli", *map(str, arguments)], capture_output=True, check=False, **options)
+
+
+def test_predict_one_file(model, article, capsys):
+    assert main(["predict", "--model", str(model), "--input", str(article)]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    document = Document.from_dict(json.loads(line))
+    assert document.id == "article"
+    assert document.text == article.read_text(encoding="utf-8")
+    assert document.claims
+    assert all(0 <= claim.score <= 1 for claim in document.claims)
+
+
+def test_predict_a_folder_json_lines_and_standard_input(model, article, seeds, tmp_path, capsys, monkeypatch):
+    (article.parent / "sub").mkdir()
+    jsonl.write(seeds[:2], article.parent / "sub" / "b.jsonl")
+    out = tmp_path / "out" / "p.jsonl"
+    assert main(["predict", "--model", str(model), "--input", str(article.parent), "-o", str(out)]) == 0
+    assert [d.id for d in jsonl.read(out)] == ["article", seeds[0].id, seeds[1].id]
+    capsys.readouterr()
+    for data, name in ((article.read_bytes(), "stdin"), (jsonl.dump(seeds[0]).encode(), seeds[0].id)):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+        assert main(["predict", "--model", str(model), "--input", "-"]) == 0
+        assert json.loads(capsys.readouterr().out)["id"] == name
+
+
+def test_crlf_and_byte_order_marks_keep_their_offsets(model, tmp_path, capsys):
+    file = tmp_path / "crlf.txt"
+    file.write_bytes("\ufeffعنوان\r\nقال الوزير إن الماء نظيف.\r\n".encode())
+    assert main(["predict", "--model", str(model), "--input", str(file)]) == 0
+    assert json.loads(capsys.readouterr().out)["text"] == file.read_bytes().decode()
+
+
+def test_python_interface(model, root):
+    predictor = nisba.load(str(model))
+    text = (root / "seeds" / "sample.txt").read_text(encoding="utf-8")
+    document = predictor.predict(text)
+    assert isinstance(document, nisba.Document)
+    streamed = list(predictor.stream(Document(str(i), text) for i in range(130)))
+    assert [d.id for d in streamed] == [str(i) for i in range(130)]
+    assert all(d.claims == document.claims for d in streamed)
+
+
+def test_evaluate_a_model_and_predictions(model, seeds, tmp_path, capsys):
+    gold, report = tmp_path / "gold.jsonl", tmp_path / "report.json"
+    jsonl.write(seeds[:3], gold)
+    assert main(["evaluate", "--model", str(model), "--gold", str(gold), "-o", str(report)]) == 0
+    assert "claims, strict" in capsys.readouterr().out
+    assert json.loads(report.read_text())["documents"] == 3
+    assert main(["evaluate", "--predictions", str(gold), "--gold", str(gold), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["claims"]["strict"]["f1"] == 100
+
+
+def test_build_counts_what_encoding_loses(tiny, root, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(root)
+    arguments = ["build", "--config", "configs/quickstart.yaml", "--set", f"model.encoder={tiny}", "-o", str(tmp_path / "data")]
+    assert main(arguments) == 0
+    assert "lost in encoding: 0 names, 0 claims" in capsys.readouterr().out
+    assert {p.name for p in (tmp_path / "data").iterdir()} == {"names", "claims", "documents", "statistics.json"}
+
+
+BAD = {
+    "missing model": (["predict", "--model", "no/such/model", "--input", "{article}"], "no/such/model: no such model folder"),
+    "empty model folder": (["predict", "--model", "{tmp}", "--input", "{article}"], "config.json is missing"),
+    "missing input": (["predict", "--model", "{model}", "--input", "none.txt"], "none.txt: no such file or folder"),
+    "empty input": (["predict", "--model", "{model}", "--input", "{empty}"], "empty.txt: holds no text"),
+    "blank input": (["predict", "--model", "{model}", "--input", "{blank}"], "blank.txt: holds no text"),
+    "not UTF-8": (["predict", "--model", "{model}", "--input", "{latin}"], "latin.txt:2: not UTF-8: byte 0xe9"),
+    "a folder without texts": (["predict", "--model", "{model}", "--input", "{folder}"], "holds no .txt or .jsonl file"),
+    "bad JSON Lines": (["predict", "--model", "{model}", "--input", "{bad}"], "bad.jsonl:1: not JSON"),
+    "no gold": (["evaluate", "--predictions", "{bad}"], "needs --gold"),
+    "no test articles": (["evaluate", "--model", "{model}"], "name annotated articles with --gold"),
+    "missing page input": (["show", "none.jsonl"], "none.jsonl: No such file or directory"),
+    "unknown key": (["fit", "--config", "{quickstart}", "--set", "train.epoch=1"], "did you mean train.epochs?"),
+    "missing config": (["build", "--config", "none.yaml"], "none.yaml: No such file or directory"),
+    "unreachable encoder": (["build", "--config", "{arabert}", "-o", "{tmp}/d"], "--config configs/quickstart.yaml"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_errors(name, model, article, root, tmp_path, capsys, monkeypatch):
+    arguments, message = BAD[name]
+    (tmp_path / "empty.txt").write_bytes(b"")
+    (tmp_path / "blank.txt").write_bytes(" \n\u200f".encode())
+    (tmp_path / "latin.txt").write_bytes(b"a\ncaf\xe9")
+    (tmp_path / "bad.jsonl").write_bytes(b"{oops")
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(root)
+    places = {"model": model, "article": article, "tmp": tmp_path, "folder": tmp_path / "folder", "bad": tmp_path / "bad.jsonl"}
+    places |= {key: tmp_path / f"{key}.txt" for key in ("empty", "blank", "latin")}
+    places |= {key: root / "configs" / f"{key}.yaml" for key in ("quickstart", "arabert")}
+    assert main([argument.format(**places) for argument in arguments]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_unreadable_file(model, article, capsys, monkeypatch):
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert main(["predict", "--model", str(model), "--input", str(article)]) == 1
+    assert "article.txt: Permission denied" in capsys.readouterr().err
+
+
+def test_full_disk_leaves_the_old_file(model, article, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "p.jsonl"
+    out.write_text("old")
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    assert main(["predict", "--model", str(model), "--input", str(article), "-o", str(out)]) == 1
+    assert capsys.readouterr().err.endswith("nisba: No space left on device\n")
+    assert out.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir() if "partial" in p.name] == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_full_standard_output(model, article):
+    with open("/dev/full", "w") as full:
+        run = subprocess.run(
+            [sys.executable, "-m", "nisba.cli", "predict", "--model", model, "--input", article],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert run.returncode != 0
+    assert b"No space left on device" in run.stderr
+    assert b"Traceback" not in run.stderr
+
+
+def test_interrupted_prediction_leaves_nothing(model, seeds, tmp_path):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out" / "p.jsonl"
+    jsonl.write((Document(f"{i}-{d.id}", d.text) for i in range(60) for d in seeds), source)
+    command = [sys.executable, "-m", "nisba.cli", "predict", "--model", str(model), "--input", str(source), "-o", str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE)
+    for _ in range(600):
+        time.sleep(0.1)
+        if out.parent.is_dir() and list(out.parent.iterdir()):
+            break
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"interrupted" in error
+    assert b"Traceback" not in error
+    assert list(out.parent.iterdir()) == []
+
+
+def test_a_closed_pipe_is_no_error(model, seeds, tmp_path):
+    source = tmp_path / "in.jsonl"
+    jsonl.write(seeds, source)
+    command = f"{sys.executable} -m nisba.cli predict --model {model} --input {source} | head -n 1"
+    run = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout)["id"] == seeds[0].id
+
+
+def test_help_needs_no_torch():
+    program = "import sys; sys.modules['torch'] = None; from nisba.cli import main; main(['--help'])"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "nisba" in run.stdout
+    assert os.name

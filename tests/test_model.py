@@ -1,0 +1,163 @@
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
+
+from nisba import config, encoder
+from nisba.batching import collate
+from nisba.encode import encode, encode_all, load_tokenizer, targets
+from nisba.fit import save
+from nisba.labels import NAME_TAGS
+from nisba.model import ModelError, NisbaModel, bucket
+from nisba.predict import Predictor, load
+from nisba.schema import Document
+
+
+@pytest.fixture(scope="module")
+def built(tiny):
+    torch.manual_seed(1)
+    settings = config.Config(model=config.Model(encoder=str(tiny), window=64), output="runs/x")
+    tokenizer, model = encoder.build(settings.model)
+    model.claims.anchor.bias.data.fill_(0.3)  # random weights that claim something everywhere
+    return settings, tokenizer, model.eval()
+
+
+@pytest.fixture(scope="module")
+def saved(built, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("saved") / "model"
+    settings, tokenizer, model = built
+    save(model, tokenizer, settings, folder)
+    return folder
+
+
+def test_save_and_load(built, saved, seeds):
+    _, tokenizer, model = built
+    predictor = load(saved)
+    assert predictor.window == 64
+    text = seeds[0].text
+    expected = Predictor(model, tokenizer, window=64).predict(text)
+    assert expected.claims
+    assert expected.entities
+    assert predictor.predict(text) == expected
+    assert {file.suffix for file in saved.iterdir()} <= {".json", ".safetensors", ".yaml"}
+
+
+def test_names_load_in_a_plain_pipeline_without_nisba(saved, seeds):
+    program = """
+import json, sys
+sys.modules["nisba"] = None
+from transformers import pipeline
+found = pipeline("token-classification", sys.argv[1], aggregation_strategy="first")(sys.argv[2])
+print(json.dumps([[f["start"], f["end"], f["entity_group"]] for f in found]))
+"""
+    text = seeds[0].text[:200]
+    run = subprocess.run([sys.executable, "-c", program, str(saved), text], capture_output=True, text=True, check=True)
+    assert json.loads(run.stdout)
+    tagger = pipeline("token-classification", str(saved))
+    encoded = encode(Document("d", text), load_tokenizer(str(saved)), window=512)
+    batch = collate([encoded], None, pad=0)
+    with torch.no_grad():
+        ours = NisbaModel.load(str(saved)).read(batch)[0][0].argmax(-1).tolist()
+    theirs = {token["index"]: token["entity"] for token in tagger(text)}
+    assert [theirs.get(i, "O") for i in range(1, len(ours) - 1)] == [NAME_TAGS[tag] for tag in ours[1:-1]]
+
+
+def test_plain_transformers_sees_the_claim_heads_as_extra(saved):
+    _, info = AutoModelForTokenClassification.from_pretrained(saved, output_loading_info=True)
+    assert not info["missing_keys"]
+    assert info["unexpected_keys"]
+    assert all(key.startswith("claims.") for key in info["unexpected_keys"])
+    assert (
+        AutoTokenizer.from_pretrained(saved)("قالَ نعــم")["input_ids"]
+        == AutoTokenizer.from_pretrained(saved)("قال نعم")["input_ids"]
+    )
+
+
+def test_batch_of_one_equals_batched(built, seeds):
+    _, tokenizer, model = built
+    predictor = Predictor(model, tokenizer, window=64)
+    alone = [predictor.predict(d.text, id=d.id) for d in seeds[:6]]
+    together = list(predictor.stream([*seeds[:3], Document("empty", ""), *seeds[3:6]]))
+    assert together.pop(3).claims == ()
+    for one, other in zip(alone, together, strict=True):
+        assert [(e.span, e.label) for e in one.entities] == [(e.span, e.label) for e in other.entities]
+        assert [(c.cue, c.source, c.content, c.source_type) for c in one.claims] == [
+            (c.cue, c.source, c.content, c.source_type) for c in other.claims
+        ]
+
+
+def test_losses_do_not_depend_on_batching(built, seeds):
+    _, tokenizer, model = built
+    examples = list(encode_all(seeds[:4], tokenizer, window=64))
+    labels = [targets(example) for example in examples]
+    with torch.no_grad():
+        whole = model(collate(examples, labels, pad=0))
+        parts = sum(model(collate([e], [t], pad=0)) for e, t in zip(examples, labels, strict=True))
+    torch.testing.assert_close(whole, parts, rtol=1e-4, atol=1e-2)
+
+
+def test_a_text_without_claims_trains_too(built):
+    _, tokenizer, model = built
+    encoded = encode(Document("d", "الطقس مشمس"), tokenizer, window=64)
+    model.train()
+    losses = model(collate([encoded], [targets(encoded)], pad=0))
+    losses.sum().backward()
+    model.eval()
+    assert torch.isfinite(losses).all()
+    assert losses[2:].tolist() == [0, 0, 0]
+
+
+def test_distance_buckets_grow_and_are_signed():
+    buckets = bucket(torch.arange(-600, 601)).tolist()
+    assert buckets == sorted(buckets)
+    assert buckets[600] == 24
+    assert len(set(buckets[593:608])) == 15
+    assert (buckets[0], buckets[-1]) == (48 - buckets[-1], buckets[-1])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda f: (f / "config.json").unlink(), "config.json is missing"),
+        (lambda f: (f / "model.safetensors").unlink(), "model.safetensors is missing"),
+        (lambda f: (f / "tokenizer.json").unlink(), "tokenizer.json is missing"),
+        (lambda f: (f / "model.safetensors").write_bytes(b"x" * 100), "weights cannot be read"),
+        (lambda f: (f / "config.json").write_text("{"), "no model could be loaded"),
+        (lambda f: edit(f, lambda c: c.pop("nisba")), "but a plain bert model"),
+        (lambda f: edit(f, lambda c: c["nisba"].update(format=99)), "but format 99"),
+        (lambda f: edit(f, lambda c: c["nisba"].update(roles=3)), "weights cannot be read"),
+    ],
+)
+def test_what_is_no_model_is_refused(saved, tmp_path, spoil, message):
+    import shutil
+
+    folder = tmp_path / "model"
+    shutil.copytree(saved, folder)
+    spoil(folder)
+    with pytest.raises(ModelError, match=message):
+        load(folder)
+
+
+def edit(folder, change):
+    values = json.loads((folder / "config.json").read_text())
+    change(values)
+    (folder / "config.json").write_text(json.dumps(values))
+
+
+def test_no_folder():
+    with pytest.raises(ModelError, match="no such model folder"):
+        load("runs/none/at/all")
+
+
+def test_window_beyond_the_encoder_is_refused(tiny):
+    with pytest.raises(encoder.EncoderError, match="600 sub-words are more than the encoder's 512"):
+        encoder.build(config.Model(encoder=str(tiny), window=600))
+
+
+def test_unreachable_hub_names_the_offline_way():
+    with pytest.raises(encoder.EncoderError, match=r"--config configs/quickstart.yaml") as caught:
+        encoder.build(config.Model())
+    assert "\n" not in str(caught.value)
