@@ -32,6 +32,7 @@ class Data(Section):
 class Model(Section):
     encoder: str = Field("aubmindlab/bert-base-arabertv02", description="hub id, folder, or 'offline'")
     revision: str | None = Field(None, description="of the encoder on the hub")
+    layers: Positive | None = Field(None, description="keep only the encoder's first layers")
     trust_remote_code: bool = Field(False, description="run code that comes with the encoder")
     window: Annotated[int, Field(ge=16)] = Field(384, description="sub-words of one encoder pass, special tokens included")
 

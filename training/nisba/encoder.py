@@ -31,6 +31,7 @@ def build(settings: Model) -> tuple[PreTrainedTokenizerFast, NisbaModel]:
             source_types=len(SOURCE_TYPES),
             stances=len(STANCES),
             window=settings.window,
+            layers=settings.layers,
             **options,
         )
     except (OSError, ValueError) as error:

@@ -17,7 +17,7 @@ from accelerate.utils import set_seed
 from tqdm.auto import tqdm
 from transformers import PreTrainedTokenizerFast
 
-from nisba import builders, checkpoint, config, encoder
+from nisba import builders, checkpoint, config, encoder, offline
 from nisba.batching import collate, shares, steps
 from nisba.encode import Encoded, Targets, encode_all, targets
 from nisba.evaluate import evaluate
@@ -233,3 +233,5 @@ def save(model: NisbaModel, tokenizer: PreTrainedTokenizerFast, settings: config
         model.save(str(partial))
         tokenizer.save_pretrained(partial)
         (partial / "nisba.yaml").write_text(config.dump(settings), encoding="utf-8")
+        if settings.model.encoder == offline.NAME:
+            (partial / "NOTICE").write_text(offline.NOTICE, encoding="utf-8")

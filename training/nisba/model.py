@@ -128,16 +128,30 @@ class NisbaModel(nn.Module):
 
     @classmethod
     def from_encoder(
-        cls, path: str, *, name_tags: Sequence[str], roles: int, source_types: int, stances: int, window: int, **options: Any
+        cls,
+        path: str,
+        *,
+        name_tags: Sequence[str],
+        roles: int,
+        source_types: int,
+        stances: int,
+        window: int,
+        layers: int | None = None,
+        **options: Any,
     ) -> NisbaModel:
-        """New heads on the encoder at ``path`` (folder or hub id), to read ``window`` sub-words at a time.
+        """New heads on the encoder at ``path`` (folder or hub id), to read ``window`` sub-words at a time, of which only the first
+        ``layers`` are kept where given. Raises OSError, ValueError.
 
         Attention dropout is off: it takes SDPA's slow path.
         """
-        labels = dict(enumerate(name_tags))
         config = AutoConfig.from_pretrained(path, **options)
-        config.id2label, config.label2id = labels, {name: i for i, name in labels.items()}
+        config.id2label = dict(enumerate(name_tags))
+        config.label2id = {name: i for i, name in enumerate(name_tags)}
         config.attention_probs_dropout_prob = 0.0
+        if layers is not None:
+            if layers > config.num_hidden_layers:
+                raise ValueError(f"{layers} layers are more than its {config.num_hidden_layers}")
+            config.num_hidden_layers = layers
         names = AutoModelForTokenClassification.from_pretrained(path, config=config, **options)
         return cls(names.float(), roles=roles, source_types=source_types, stances=stances, window=window)
 
