@@ -15,7 +15,7 @@ export TOKENIZERS_PARALLELISM ?= true
 
 quickstart: $(READY)
 	$(BIN)/nisba build --config configs/quickstart.yaml
-	$(BIN)/accelerate launch --config_file $(ACCELERATE) train.py --config configs/quickstart.yaml
+	$(BIN)/accelerate launch --quiet --config_file $(ACCELERATE) train.py --config configs/quickstart.yaml
 	$(BIN)/nisba evaluate --model $(RUN)/model -o $(RUN)/report.json
 	$(BIN)/nisba predict --model $(RUN)/model --input seeds/sample.txt -o $(RUN)/predictions.jsonl
 	$(BIN)/nisba show $(RUN)/predictions.jsonl -o $(RUN)/predictions.html

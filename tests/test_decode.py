@@ -32,8 +32,10 @@ def test_viterbi_is_the_best_allowed_path():
             if table[-1][path[0]] and all(table[a][b] for a, b in itertools.pairwise(path))
         ]
         best = max(paths, key=lambda path: scores[np.arange(4), path].sum())
-        assert tuple(viterbi(scores, NAME_TAGS)) == best
-    assert viterbi(np.zeros((0, 9)), NAME_TAGS) == []
+        both = viterbi(np.stack([scores, scores[::-1]]), NAME_TAGS)
+        assert tuple(both[0]) == best
+        assert tuple(viterbi(scores[::-1][None], NAME_TAGS)[0]) == tuple(both[1])
+    assert viterbi(np.zeros((2, 0, 9)), NAME_TAGS).shape == (2, 0)
 
 
 @pytest.mark.parametrize("window", [64, 384])

@@ -58,15 +58,8 @@ def test_quickstart_in_small(root, seeds, tmp_path, offline_encoder):
 
 
 def test_without_a_hub_the_default_names_the_offline_way(root, tmp_path):
-    command = [
-        BIN / "accelerate",
-        "launch",
-        "--config_file",
-        "configs/accelerate/cpu.yaml",
-        "train.py",
-        "--set",
-        f"output={tmp_path}/run",
-    ]
+    command = [BIN / "accelerate", "launch", "--quiet", "--config_file", "configs/accelerate/cpu.yaml"]
+    command += ["train.py", "--set", f"output={tmp_path}/run"]
     result = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode != 0
     errors = [line for line in result.stderr.splitlines() if line.startswith("nisba: ")]

@@ -68,7 +68,7 @@ def test_tokenizer_is_xlmr_on_arabic(tokenizer, shared):
     with gzip.open(shared / "data" / "ant" / "articles.jsonl.gz", "rt", encoding="utf-8") as stream:
         texts = [clean(json.loads(line)["text"]) for line, _ in zip(stream, range(400), strict=False)]
     texts = [text for text in texts if not any("a" <= c.lower() <= "\u024f" for c in text)]
-    assert len(texts) > 200
+    assert len(texts) > 150
     ours = tokenizer.backend_tokenizer
     assert all(original.encode(text).tokens == ours.encode(text).tokens for text in texts)
 

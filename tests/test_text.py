@@ -49,7 +49,7 @@ def test_words_and_tokens():
         "1",
         ".",
     ]
-    assert [t.of(text) for t in tokens("a_b c١")] == ["a", "_", "b", "c١"]
+    assert [t.of("a_b c١") for t in tokens("a_b c١")] == ["a", "_", "b", "c١"]
 
 
 def test_sentences_end_behind_their_closing_mark():

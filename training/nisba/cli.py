@@ -141,7 +141,7 @@ def train(options: argparse.Namespace) -> int:
     script = Path("train.py")
     if not script.is_file():
         raise InputError("train.py: not here; run nisba train in the project's folder")
-    launch = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch"]
+    launch = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch", "--quiet"]
     if options.accelerate:
         launch += ["--config_file", options.accelerate]
     overrides = [part for override in options.set for part in ("--set", override)]

@@ -20,28 +20,30 @@ _ALLOWED = {tags: np.where(np.array(allowed(tags)), 0.0, -np.inf) for tags in (N
 COMPLEMENTIZER = regex.compile(r"[بو]?[أإا]نّ?(?:ه|ها|هم|هما|هن|نا|ني|ي|ك|كم)?")  # that, that he, …
 
 
-def viterbi(scores: Floats, tags: tuple[str, ...]) -> list[int]:
-    """The best allowed sequence of tags for log-probabilities, words × tags (Viterbi 1967)."""
-    if len(scores) == 0:
-        return []
+def viterbi(scores: Floats, tags: tuple[str, ...]) -> npt.NDArray[np.int64]:
+    """The best allowed sequences of tags for log-probabilities, sequences × words × tags → sequences × words (Viterbi 1967)."""
+    count, length, _ = scores.shape
+    path = np.zeros((count, length), dtype=np.int64)
+    if not path.size:
+        return path
     moves = _ALLOWED[tags]
-    best = scores[0] + moves[-1]
+    best = scores[:, 0] + moves[-1]
     back = np.zeros(scores.shape, dtype=np.int64)
-    for i in range(1, len(scores)):
-        step = best[:, None] + moves[:-1]
-        back[i] = step.argmax(0)
-        best = step.max(0) + scores[i]
-    path = [int(best.argmax())]
-    for i in range(len(scores) - 1, 0, -1):
-        path.append(int(back[i, path[-1]]))
-    return path[::-1]
+    for i in range(1, length):
+        step = best[:, :, None] + moves[:-1]
+        back[:, i] = step.argmax(1)
+        best = step.max(1) + scores[:, i]
+    path[:, -1] = best.argmax(1)
+    for i in range(length - 1, 0, -1):
+        path[:, i - 1] = back[np.arange(count), i, path[:, i]]
+    return path
 
 
 def entities(encoded: Encoded, scores: Floats) -> tuple[Entity, ...]:
     """Names from log-probabilities, words × NAME_TAGS. An entity's score is the geometric mean of its words' probabilities."""
     if not np.any(scores.argmax(1)):
         return ()
-    tags = viterbi(scores, NAME_TAGS)
+    tags = viterbi(scores[None], NAME_TAGS)[0].tolist()
     found = []
     for first, behind, label in untag(tags, NAME_TAGS):
         span = trim(encoded.document.text, encoded.words[first].start, encoded.words[behind - 1].end)

@@ -46,6 +46,7 @@ def fit(settings: config.Config) -> Path:
     accelerator = Accelerator(log_with=train.tracker, project_dir=settings.output)
     if accelerator.device.type == "cpu":
         prefer_onednn()
+        torch.use_deterministic_algorithms(True, warn_only=True)  # gathering words would add gradients up in any order
     output = claim_folder(settings)
     set_seed(train.seed)
     parts = builders.parts(settings.data)

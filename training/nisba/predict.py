@@ -77,8 +77,12 @@ class Predictor:
         """The readings of some anchors (word, probability) of document ``d``."""
         anchor_batch(batch, examples, ((d, word) for word, _ in chosen))
         rows = self.model.claims.role_logits(words, batch).float().log_softmax(-1).cpu().numpy()
-        scores = [row[: len(examples[d].reach(word))] for row, (word, _) in zip(rows, chosen, strict=True)]
-        tags = [decode.viterbi(row, ROLE_TAGS) for row in scores]
+        lengths = [len(examples[d].reach(word)) for word, _ in chosen]
+        for row, length in zip(rows, lengths, strict=True):
+            row[length:] = 0  # behind the words in reach all paths are alike
+        paths = decode.viterbi(rows, ROLE_TAGS)
+        scores = [row[:length] for row, length in zip(rows, lengths, strict=True)]
+        tags = [path[:length].tolist() for path, length in zip(paths, lengths, strict=True)]
         source = torch.zeros(batch.pairs.shape, dtype=torch.bool)
         for i, path in enumerate(tags):
             source[i, : len(path)] = torch.isin(torch.tensor(path), torch.tensor(SOURCE_TAGS))

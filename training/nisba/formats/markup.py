@@ -145,9 +145,8 @@ def _untag(body: str) -> tuple[str, dict[str, list[Span]], list[Problem]]:
             spans.setdefault(tag, []).append(Span(opened.pop(tag), len(text)))
     text += body[last:]
     problems += [Problem(tag, "never closed", text[start : start + 40]) for tag, start in opened.items()]
-    stray = re.search(r"</?[a-z]+\d*>", text)
-    if stray:
-        problems.append(Problem("text", "unknown tag", text[max(0, stray.start() - 20) : stray.end() + 20]))
+    for stray in re.finditer("<", TAG.sub("", body)):
+        problems.append(Problem("text", "unknown tag, or a < that is not written &lt;", TAG.sub("", body)[stray.start() :][:40]))
     return text, spans, problems
 
 
