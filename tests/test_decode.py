@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from nisba.decode import Reading, claim_type, claims, entities, viterbi
+from nisba.decode import Reading, claim_type, claims, entities, one_phrase, viterbi
 from nisba.encode import encode, load_tokenizer, targets
 from nisba.labels import NAME_TAGS, ROLE_TAGS, allowed
 from nisba.schema import STANCES, Document, Entity, Span
@@ -70,6 +70,19 @@ def test_an_anchor_without_content_is_no_claim_and_doubles_are_dropped(tiny):
     assert claims(encoded, [reading(0, 0.9, [cue, source, 0, 0, 0])], ()) == ()
     (claim,) = claims(encoded, [reading(0, 0.6, path), reading(1, 0.9, path)], ())
     assert claim.score == pytest.approx(0.81)
+
+
+def test_a_source_is_one_phrase():
+    source, content = ROLE_TAGS.index("B-source"), ROLE_TAGS.index("B-content")
+    path = [source, source + 1, 0, content, 0, content, 0, source]
+    scores = logs(path, len(ROLE_TAGS))
+    assert one_phrase(scores, path).tolist() == [source, source + 1, 0, content, 0, content, 0, 0]
+    scores[:2] = np.log(1 / len(ROLE_TAGS))  # now the single word is the surer one
+    assert one_phrase(scores, path).tolist() == [0, 0, 0, content, 0, content, 0, source]
+
+
+def test_no_article_has_a_source_or_addressee_in_fragments(seeds):
+    assert all(len(claim.source) <= 1 and len(claim.addressee) <= 1 for document in seeds for claim in document.claims)
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,22 @@ def claims(encoded: Encoded, readings: Iterable[Reading], names: Sequence[Entity
     )
 
 
+def one_phrase(scores: Floats, path: Sequence[int]) -> npt.NDArray[np.int64]:
+    """The path with one fragment of the source and one of the addressee: the one whose words' odds against O are the greatest.
+
+    A source is one noun phrase (so in all annotated articles); a second fragment is a stray word.
+    """
+    tags = np.array(path, dtype=np.int64)
+    fragments: dict[str, list[tuple[float, int, int]]] = {}
+    for first, behind, role in untag(tags.tolist(), ROLE_TAGS):
+        odds = scores[np.arange(first, behind), tags[first:behind]] - scores[first:behind, 0]
+        fragments.setdefault(role, []).append((float(odds.sum()), first, behind))
+    for role in ("source", "addressee"):
+        for _, first, behind in sorted(fragments.get(role, []), reverse=True)[1:]:
+            tags[first:behind] = 0
+    return tags
+
+
 def _source_type(reading: Reading) -> SourceType:
     """The best type but ``implicit``, which is what a claim without source words has."""
     order = np.argsort(-reading.source_types)

@@ -111,8 +111,9 @@ class ClaimHeads(nn.Module):
 
     def attribute_logits(self, words: Tensor, batch: Batch, source: Tensor) -> tuple[Tensor, Tensor]:
         """Source type and stance, A × kinds each; ``source`` (A × R, bool) marks the words of each anchor's source."""
-        at, weight = words[batch.anchors], source.to(words.dtype)
-        mean = torch.einsum("ar,arh->ah", weight, words[batch.pairs.clamp(min=0)]) / weight.sum(1, keepdim=True).clamp(min=1)
+        at = words[batch.anchors]
+        weight = words.new_zeros(len(at), len(words)).scatter_add(1, batch.pairs.clamp(min=0), source.to(words.dtype))
+        mean = weight @ words / weight.sum(1, keepdim=True).clamp(min=1)
         return self.source_types(torch.cat([at, mean], 1)), self.stances(at)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
@@ -15,7 +16,7 @@ from nisba import decode
 from nisba.batching import SOURCE_TAGS, anchor_batch, collate
 from nisba.encode import WINDOW, Encoded, encode_all, load_tokenizer
 from nisba.labels import ROLE_TAGS
-from nisba.model import Batch, ModelError, NisbaModel
+from nisba.model import ModelError, NisbaModel
 from nisba.schema import Document
 from nisba.speakers import resolve
 
@@ -58,40 +59,37 @@ class Predictor:
 
     @torch.inference_mode()
     def _group(self, examples: Sequence[Encoded]) -> Iterator[Document]:
-        names, words, batch = self._read(examples)
+        names, words = self._read(examples)
         lengths = [len(example.words) for example in examples]
-        anchors = self.model.claims.anchor_logits(words).sigmoid().cpu()
-        for d, (example, scores, chances) in enumerate(
-            zip(examples, torch.split(names, lengths), torch.split(anchors, lengths), strict=True)
-        ):
+        for example, scores, states in zip(examples, torch.split(names, lengths), torch.split(words, lengths), strict=True):
             found = decode.entities(example, scores.numpy())
+            chances = self.model.claims.anchor_logits(states).sigmoid().cpu()
             chosen = [(int(i), float(chances[i])) for i in (chances >= ANCHOR).nonzero()[:, 0]]
             readings: list[decode.Reading] = []
             for start in range(0, len(chosen), ANCHORS):
-                readings += self._roles(words, batch, examples, d, chosen[start : start + ANCHORS])
+                readings += self._roles(example, states, chosen[start : start + ANCHORS])
             yield resolve(replace(example.document, entities=found, claims=decode.claims(example, readings, found)))
 
-    def _roles(
-        self, words: Tensor, batch: Batch, examples: Sequence[Encoded], d: int, chosen: Sequence[tuple[int, float]]
-    ) -> list[decode.Reading]:
-        """The readings of some anchors (word, probability) of document ``d``."""
-        anchor_batch(batch, examples, ((d, word) for word, _ in chosen))
+    def _roles(self, example: Encoded, words: Tensor, chosen: Sequence[tuple[int, float]]) -> list[decode.Reading]:
+        """The readings of some anchors (word, probability) of one document, from its words' states."""
+        batch = collate([example], None, pad=0).to(words.device)
+        anchor_batch(batch, [example], ((0, word) for word, _ in chosen))
         rows = self.model.claims.role_logits(words, batch).float().log_softmax(-1).cpu().numpy()
-        lengths = [len(examples[d].reach(word)) for word, _ in chosen]
+        lengths = [len(example.reach(word)) for word, _ in chosen]
         for row, length in zip(rows, lengths, strict=True):
             row[length:] = 0  # behind the words in reach all paths are alike
         paths = decode.viterbi(rows, ROLE_TAGS)
         scores = [row[:length] for row, length in zip(rows, lengths, strict=True)]
-        tags = [path[:length].tolist() for path, length in zip(paths, lengths, strict=True)]
+        tags = [decode.one_phrase(row, path[: len(row)]) for row, path in zip(scores, paths, strict=True)]
         source = torch.zeros(batch.pairs.shape, dtype=torch.bool)
         for i, path in enumerate(tags):
-            source[i, : len(path)] = torch.isin(torch.tensor(path), torch.tensor(SOURCE_TAGS))
+            source[i, : len(path)] = torch.from_numpy(np.isin(path, SOURCE_TAGS))
         logits = self.model.claims.attribute_logits(words, batch, source.to(words.device))
         source_types, stances = (values.float().cpu().numpy() for values in logits)
-        return [decode.Reading(*chosen[i], scores[i], tags[i], source_types[i], stances[i]) for i in range(len(chosen))]
+        return [decode.Reading(*chosen[i], scores[i], tags[i].tolist(), source_types[i], stances[i]) for i in range(len(chosen))]
 
-    def _read(self, examples: Sequence[Encoded]) -> tuple[Tensor, Tensor, Batch]:
-        """Name log-probabilities of every word, word states, and the batch of all; BUDGET sub-words a pass."""
+    def _read(self, examples: Sequence[Encoded]) -> tuple[Tensor, Tensor]:
+        """Name log-probabilities and states of all words of the documents; BUDGET sub-words a pass."""
         batch = collate(examples, None, pad=self.tokenizer.pad_token_id).to(self.device)
         length = batch.input_ids.shape[1]
         rows = max(1, BUDGET // length)
@@ -108,7 +106,7 @@ class Predictor:
             logits, states = self.model.read(window)
             names.append(logits.flatten(0, 1)[window.firsts].log_softmax(-1).cpu())
             words.append(states)
-        return torch.cat(names), torch.cat(words), batch
+        return torch.cat(names), torch.cat(words)
 
 
 def load(path: str | Path, *, device: str | None = None, revision: str | None = None) -> Predictor:
