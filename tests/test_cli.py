@@ -186,7 +186,8 @@ def test_full_standard_output(model, article):
     assert b"Traceback" not in run.stderr
 
 
-def test_interrupted_prediction_leaves_nothing(model, seeds, tmp_path):
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_prediction_leaves_nothing(ending, model, seeds, tmp_path):
     source, out = tmp_path / "in.jsonl", tmp_path / "out" / "p.jsonl"
     jsonl.write((Document(f"{i}-{d.id}", d.text) for i in range(60) for d in seeds), source)
     command = [sys.executable, "-m", "nisba.cli", "predict", "--model", str(model), "--input", str(source), "-o", str(out)]
@@ -196,7 +197,7 @@ def test_interrupted_prediction_leaves_nothing(model, seeds, tmp_path):
         if out.parent.is_dir() and list(out.parent.iterdir()):
             break
     time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(ending)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"interrupted" in error

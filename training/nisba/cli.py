@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +33,9 @@ class InputError(ValueError):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     options = parser().parse_args(arguments)
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # its report on new heads would read like a fault
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside: clean up as after Ctrl-C
     try:
         code: int = options.run(options)
     except KeyboardInterrupt:
@@ -228,13 +234,12 @@ def documents(source: str) -> Iterator[Document]:
     """The texts of an input: a ``.txt`` file is one document, a ``.jsonl`` file one a line, a folder its files in order of name,
     ``-`` standard input (JSON Lines when its first character is ``{``, else one text). Raises InputError, FormatError."""
     if source == "-":
-        data = sys.stdin.buffer.read()
-        if data.lstrip()[:1] == b"{":
-            import io
-
-            yield from jsonl.parse(io.BytesIO(data), "standard input")
+        stream = sys.stdin.buffer
+        head = stream.readline()
+        if head.startswith(b"{"):
+            yield from jsonl.parse(chain([head], stream), "standard input")
         else:
-            yield text_document("stdin", decode(data, "standard input"), "standard input")
+            yield text_document("stdin", decode(head + stream.read(), "standard input"), "standard input")
         return
     path = Path(source)
     if not path.exists():

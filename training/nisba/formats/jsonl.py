@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from nisba.files import FormatError, atomic
 from nisba.schema import Document, SchemaError, excerpt
@@ -17,12 +17,12 @@ def read(path: Path) -> Iterator[Document]:
         yield from parse(stream, str(path))
 
 
-def parse(stream: IO[bytes], name: str) -> Iterator[Document]:
-    """``read`` for an open binary stream; ``name`` stands in messages."""
+def parse(lines: Iterable[bytes], name: str) -> Iterator[Document]:
+    """``read`` for lines that come from anywhere; ``name`` stands in messages."""
     problems: list[str] = []
     seen: dict[str, int] = {}
     number = 0
-    for number, raw in enumerate(stream, 1):
+    for number, raw in enumerate(lines, 1):
         if not raw.strip():
             continue
         at = f"{name}:{number}"
