@@ -16,9 +16,9 @@ export TOKENIZERS_PARALLELISM ?= true
 quickstart: $(READY)
 	$(BIN)/nisba build --config configs/quickstart.yaml
 	$(BIN)/accelerate launch --quiet --config_file $(ACCELERATE) train.py --config configs/quickstart.yaml
-	$(BIN)/nisba evaluate --model $(RUN)/model -o $(RUN)/report.json
 	$(BIN)/nisba predict --model $(RUN)/model --input seeds/sample.txt -o $(RUN)/predictions.jsonl
 	$(BIN)/nisba show $(RUN)/predictions.jsonl -o $(RUN)/predictions.html
+	$(BIN)/nisba evaluate --model $(RUN)/model -o $(RUN)/report.json
 
 test: $(READY)
 	$(BIN)/pytest
@@ -36,7 +36,6 @@ seeds: $(READY)
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade pip
-
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[offline,dev]'
 	touch $@
 

@@ -135,6 +135,14 @@ def test_breakdown_by_type():
     assert (by["direct"]["recall"], by["direct"]["precision"]) == (100, 0)
     assert (by["mixed"]["recall"], by["mixed"]["precision"]) == (100, 100)
     assert scored(gold, predicted)["attributes"]["type"]["accuracy"] == 50
+    assert scored(gold, predicted)["claims"]["strict_by_type"]["mixed"]["f1"] == 100  # a type is no part of the strict key
+
+
+def test_two_equal_predictions_count_once():
+    gold = document(claim("a", [words(2, 5)]))
+    twice = document(claim("x", [words(2, 5)]), claim("y", [words(2, 5)]))
+    assert scored(gold, twice)["claims"]["strict"]["precision"] == 50
+    assert scored(gold, twice)["claims"]["soft"]["precision"] == 50
 
 
 @settings(max_examples=60, deadline=None)

@@ -107,47 +107,61 @@ def align(gold: Document, predicted: Document) -> Pairing:
     """(gold claim, predicted claim) pairs: the one-to-one assignment that maximises the sum of content token F1 (Hungarian method).
 
     Ties, as of a relay's two claims with one content, go to the pairs whose cues and sources overlap more. A pair without
-    content overlap is no pair.
+    content overlap is no pair. The order in which claims are listed changes nothing.
     """
     if not gold.claims or not predicted.claims:
         return []
     index = TokenIndex(gold.text)
-    held = [{role: index.of(claim.role(role)) for role in ROLES} for claim in gold.claims]
-    given = [{role: index.of(claim.role(role)) for role in ROLES} for claim in predicted.claims]
+    ours, theirs = (sorted(document.claims, key=_order) for document in (predicted, gold))
+    given = [{role: index.of(claim.role(role)) for role in ROLES} for claim in ours]
+    held = [{role: index.of(claim.role(role)) for role in ROLES} for claim in theirs]
     content = np.array([[f1(g["content"], p["content"]) for p in given] for g in held])
     ties = np.array([[f1(g["cue"], p["cue"]) + f1(g["source"], p["source"]) for p in given] for g in held])
     rows, columns = linear_sum_assignment(np.where(content > 0, content + 1e-6 * ties, 0.0), maximize=True)
-    return [(gold.claims[r], predicted.claims[c]) for r, c in zip(rows, columns, strict=True) if content[r, c] > 0]
+    return [(theirs[r], ours[c]) for r, c in zip(rows, columns, strict=True) if content[r, c] > 0]
+
+
+def _order(claim: Claim) -> tuple[Any, ...]:
+    """An order of claims that does not depend on how a file lists them: it decides what ties are left."""
+    return (
+        claim.content,
+        claim.cue,
+        claim.source,
+        claim.addressee,
+        claim.type,
+        claim.source_type,
+        claim.stance,
+        claim.speaker or "",
+    )
 
 
 def claims(aligned: Sequence[Aligned]) -> dict[str, Any]:
     """End to end. strict: cue, source and content all equal. soft: an aligned pair with content token F1 of at least SOFT whose
     sources share a token or are both empty. By type and source type, precision goes by the prediction's, recall by the gold's."""
-    strict, soft = Count(), Count()
-    by: dict[str, dict[str, Count]] = {
-        "type": {kind: Count() for kind in CLAIM_TYPES},
-        "source_type": {kind: Count() for kind in SOURCE_TYPES},
-    }
-    recalled: dict[str, Counter[str]] = {name: Counter() for name in by}
+    ours = [claim for _, predicted, _ in aligned for claim in predicted.claims]
+    theirs = [claim for gold, _, _ in aligned for claim in gold.claims]
+    hits: dict[str, Pairing] = {"strict": [], "soft": []}
     for gold, predicted, pairing in aligned:
-        ours, theirs = (Counter(_key(d.text, c) for c in d.claims) for d in (predicted, gold))
-        strict.add((ours & theirs).total(), len(predicted.claims), len(gold.claims))
         index = TokenIndex(gold.text)
-        correct = [(g, p) for g, p in pairing if is_soft(index, g, p)]
-        soft.add(len(correct), len(predicted.claims), len(gold.claims))
-        for name, counts in by.items():
-            for claim in gold.claims:
-                counts[getattr(claim, name)].gold += 1
-            for claim in predicted.claims:
-                counts[getattr(claim, name)].predicted += 1
-            for g, p in correct:
-                counts[getattr(p, name)].correct += 1
-                recalled[name][getattr(g, name)] += 1
-    return {
-        "strict": strict.scores(),
-        "soft": soft.scores(),
-        **{f"soft_by_{name}": _split_scores(counts, recalled[name]) for name, counts in by.items()},
-    }
+        hits["strict"] += equal_pairs(gold, predicted)
+        hits["soft"] += [(g, p) for g, p in pairing if is_soft(index, g, p)]
+    result: dict[str, Any] = {kind: Count(len(pairs), len(ours), len(theirs)).scores() for kind, pairs in hits.items()}
+    for name, values in (("type", CLAIM_TYPES), ("source_type", SOURCE_TYPES)):
+        predicted_of, gold_of = (Counter(getattr(claim, name) for claim in side) for side in (ours, theirs))
+        for kind, pairs in hits.items():
+            right_of, found_of = (Counter(getattr(pair_[side], name) for pair_ in pairs) for side in (1, 0))
+            result[f"{kind}_by_{name}"] = {
+                value: _ratios(right_of[value], predicted_of[value], found_of[value], gold_of[value]) for value in values
+            }
+    return result
+
+
+def equal_pairs(gold: Document, predicted: Document) -> Pairing:
+    """(gold claim, predicted claim) with equal cue, source and content after trimming, one to one."""
+    waiting: dict[tuple[tuple[Span | None, ...], ...], list[Claim]] = defaultdict(list)
+    for claim in predicted.claims:
+        waiting[_key(predicted.text, claim)].append(claim)
+    return [(claim, waiting[key].pop(0)) for claim in gold.claims if waiting[key := _key(gold.text, claim)]]
 
 
 def is_soft(index: TokenIndex, gold: Claim, predicted: Claim) -> bool:
@@ -234,14 +248,11 @@ def _key(text: str, claim: Claim) -> tuple[tuple[Span | None, ...], ...]:
     return tuple(_trimmed(text, claim.role(role)) for role in ("cue", "source", "content"))
 
 
-def _split_scores(counts: dict[str, Count], recalled: Counter[str]) -> dict[str, Any]:
-    result = {}
-    for kind, count in counts.items():
-        precision = 100 * count.correct / count.predicted if count.predicted else 0.0
-        recall = 100 * recalled[kind] / count.gold if count.gold else 0.0
-        f = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
-        result[kind] = {"precision": round(precision, 2), "recall": round(recall, 2), "f1": round(f, 2), "gold": count.gold}
-    return result
+def _ratios(right: int, predicted: int, found: int, gold: int) -> dict[str, float | int]:
+    precision = 100 * right / predicted if predicted else 0.0
+    recall = 100 * found / gold if gold else 0.0
+    f = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+    return {"precision": round(precision, 2), "recall": round(recall, 2), "f1": round(f, 2), "gold": gold}
 
 
 def _accuracy(correct: int, total: int) -> dict[str, float | int]:
