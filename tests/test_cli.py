@@ -3,7 +3,6 @@
 import errno
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -62,7 +61,7 @@ def test_predict_a_folder_json_lines_and_standard_input(model, article, seeds, t
     assert main(["predict", "--model", str(model), "--input", str(article.parent), "-o", str(out)]) == 0
     assert [d.id for d in jsonl.read(out)] == ["article", seeds[0].id, seeds[1].id]
     capsys.readouterr()
-    for data, name in ((article.read_bytes(), "stdin"), (jsonl.dump(seeds[0]).encode(), seeds[0].id)):
+    for data, name in ((article.read_bytes(), "stdin"), (b"\n" + jsonl.dump(seeds[0]).encode(), seeds[0].id)):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
         assert main(["predict", "--model", str(model), "--input", "-"]) == 0
         assert json.loads(capsys.readouterr().out)["id"] == name
@@ -122,6 +121,8 @@ BAD = {
     "not UTF-8": (["predict", "--model", "{model}", "--input", "{latin}"], "latin.txt:2: not UTF-8: byte 0xe9"),
     "a folder without texts": (["predict", "--model", "{model}", "--input", "{folder}"], "holds no .txt or .jsonl file"),
     "bad JSON Lines": (["predict", "--model", "{model}", "--input", "{bad}"], "bad.jsonl:1: not JSON"),
+    "no such device": (["predict", "--model", "{model}", "--input", "{article}", "--device", "cuda:99"], "device cuda:99"),
+    "somebody's folder": (["build", "--config", "{quickstart}", "-o", "{folder}/.."], "holds other files"),
     "no gold": (["evaluate", "--predictions", "{bad}"], "needs --gold"),
     "no test articles": (["evaluate", "--model", "{model}"], "name annotated articles with --gold"),
     "missing page input": (["show", "none.jsonl"], "none.jsonl: No such file or directory"),
@@ -218,4 +219,3 @@ def test_help_needs_no_torch():
     program = "import sys; sys.modules['torch'] = None; from nisba.cli import main; main(['--help'])"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert "nisba" in run.stdout
-    assert os.name

@@ -67,6 +67,8 @@ BAD = {
         line(text=ASTRAL, entities=[{"start": 7, "end": 13, "label": "PER"}]),
         "offsets must be code points, not UTF-16 units",
     ),
+    "surrogate in meta": (b'{"id": "a1", "text": "x", "meta": {"x": "\\ud800"}}\n', "a1: meta: cannot be written as JSON"),
+    "infinite number in meta": (b'{"id": "a1", "text": "x", "meta": {"x": 1e999}}\n', "a1: meta: cannot be written as JSON"),
     "10 MB line": (line(text="ا" * 10_000_000, entities=[{"start": 5, "end": 9, "label": "PER"}]), "cuts a word at 5"),
 }
 

@@ -6,7 +6,7 @@ import pytest
 from nisba.decode import Reading, claim_type, claims, entities, one_phrase, viterbi
 from nisba.encode import encode, load_tokenizer, targets
 from nisba.labels import NAME_TAGS, ROLE_TAGS, allowed
-from nisba.schema import STANCES, Document, Entity, Span
+from nisba.schema import Document, Entity, Span
 from nisba.text import quotations
 
 
@@ -41,7 +41,7 @@ def test_viterbi_is_the_best_allowed_path():
 @pytest.mark.parametrize("window", [64, 384])
 def test_gold_scores_decode_to_gold(tiny, seeds, window):
     tokenizer = load_tokenizer(str(tiny))
-    for document in seeds[:20]:
+    for document in seeds:
         encoded = encode(document, tokenizer, window=window)
         labels = targets(encoded)
         found = entities(encoded, logs(labels.names, len(NAME_TAGS)))
@@ -52,10 +52,9 @@ def test_gold_scores_decode_to_gold(tiny, seeds, window):
             for c in labels.claims
         ]
         decoded = claims(encoded, readings, found)
-        gold = {(c.cue, c.source, c.content, c.addressee, c.source_type, c.stance) for c in document.claims if c.cue}
-        assert gold <= {(c.cue, c.source, c.content, c.addressee, c.source_type, c.stance) for c in decoded}
+        gold = {(c.cue, c.source, c.content, c.addressee, c.source_type, c.stance) for c in document.claims}
+        assert gold == {(c.cue, c.source, c.content, c.addressee, c.source_type, c.stance) for c in decoded}
         assert all(c.score == pytest.approx(0.72) for c in decoded)
-        assert STANCES
 
 
 def test_an_anchor_without_content_is_no_claim_and_doubles_are_dropped(tiny):

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -90,6 +92,23 @@ def test_cleaning_survives_saving(tokenizers, tmp_path):
         text = "وقالَ: «نعــم» ٢٠٢٤ https://a.b/c"
         assert again(text)["input_ids"] == tokenizer(text)["input_ids"]
         assert again("قالَ نعــم")["input_ids"] == again("قال نعم")["input_ids"]
+
+
+def test_saved_truncation_and_padding_are_switched_off(tokenizer, tmp_path, seeds):
+    tokenizer.save_pretrained(tmp_path)
+    file = tmp_path / "tokenizer.json"
+    values = json.loads(file.read_text(encoding="utf-8"))
+    values["truncation"] = {"direction": "Right", "max_length": 8, "strategy": "LongestFirst", "stride": 0}
+    values["padding"] = {
+        "strategy": {"Fixed": 16},
+        "direction": "Right",
+        "pad_to_multiple_of": None,
+        "pad_id": 0,
+        "pad_type_id": 0,
+        "pad_token": "[PAD]",
+    }
+    file.write_text(json.dumps(values), encoding="utf-8")
+    assert encode(seeds[0], load_tokenizer(str(tmp_path))).windows == encode(seeds[0], tokenizer).windows
 
 
 def test_arabert_vocabulary(shared):

@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 from safetensors.torch import load_file
 
 from nisba import builders, checkpoint, config, fit, predict
 from nisba.files import FormatError
 from nisba.formats import jsonl
+from nisba.schema import Document
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +140,46 @@ def test_patience_ends_a_run(settings, monkeypatch):
     assert len((Path(run.output) / "metrics.jsonl").read_text().splitlines()) == 3
 
 
+def test_the_best_epoch_is_kept(settings, monkeypatch):
+    last = settings("last", epochs=2)
+    fit.fit(last)
+    scores = iter([1.0, 3.0, 2.0])
+    monkeypatch.setattr(fit, "criterion", lambda report, metric: next(scores) if metric == "mean" else 0.0)
+    kept = settings("kept", epochs=3)
+    saved = []
+    monkeypatch.setattr(fit, "save", lambda model, *rest: saved.append({k: v.clone() for k, v in model.weights().items()}))
+    fit.fit(kept)
+    assert len(saved) == 2  # after the first and the second epoch, not after the third
+    lines = [json.loads(line) for line in (Path(kept.output) / "metrics.jsonl").read_text().splitlines()]
+    assert [line["score"] for line in lines] == [1, 3, 2]
+
+
+def test_full_disk_while_saving_keeps_the_old_model(settings, monkeypatch):
+    run = settings(epochs=1)
+    fit.fit(run)
+    before = weights(run)
+
+    class SafetensorError(Exception):
+        pass
+
+    def full(*arguments, **options):
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        fit.fit(run)
+    assert_close(before, weights(run), 0)
+    assert not [p for p in Path(run.output).iterdir() if p.name.startswith(".")]
+
+
+def test_articles_without_a_word_do_no_harm(settings, articles, tmp_path):
+    file = tmp_path / "more.jsonl"
+    blank = [Document(f"blank-{i}", " \n" * i) for i in range(6)]
+    jsonl.write([*jsonl.read(articles), *blank], file)
+    run = settings(epochs=1, accumulate=4)
+    fit.fit(run.model_copy(update={"data": config.Data(paths=[str(file)], dev=0.2, test=0.2, seed=1)}))
+
+
 def test_learning_rate_rises_and_falls_to_zero():
     rates = [fit.slope(step, 100, 0.1) for step in range(100)]
     assert max(rates) == rates[9] == 1
@@ -164,4 +204,3 @@ def test_criterion_reads_the_report(monkeypatch):
     values = {"names": {"f1": 80.0}, "claims": {"soft": {"f1": 60.0}, "strict": {"f1": 40.0}}}
     assert fit.criterion(values, "mean") == 70
     assert fit.criterion(values, "claims.strict.f1") == 40
-    assert torch.get_num_threads() >= 1

@@ -1,3 +1,4 @@
+import time
 from dataclasses import replace
 
 import pytest
@@ -50,6 +51,20 @@ def test_rule(name):
     document = parse(f"id: a\n---\n{body}\n---\n{rows}\n")
     bare = replace(document, claims=tuple(replace(claim, speaker=None) for claim in document.claims))
     assert [claim.speaker for claim in resolve(bare).claims] == [claim.speaker for claim in document.claims]
+
+
+def test_a_source_of_tatweel_does_no_harm():
+    document = parse(
+        "id: a\n---\n<con1>الماء نظيف</con1> <cue1>بحسب</cue1> <src1>ـ</src1>.\n---\n1 | indirect | role | neutral | -\n"
+    )
+    assert resolve(document).claims[0].speaker == "ـ"
+
+
+def test_many_names_take_no_time():
+    names = " ".join(f"<per>ب{chr(0x627 + i % 36)}{chr(0x627 + i // 36)}ل</per>" for i in range(800))
+    began = time.perf_counter()
+    resolve(parse(f"id: a\n---\n{names} <cue1>قال</cue1> <con1>نعم</con1>\n---\n1 | indirect | implicit | neutral | -\n"))
+    assert time.perf_counter() - began < 10
 
 
 def test_speakers_of_the_seeds_from_their_own_spans(seeds):

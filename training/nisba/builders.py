@@ -91,6 +91,10 @@ def split(documents: Sequence[Document], *, dev: float, test: float, seed: int) 
     for group in sorted(groups, key=len):  # singles first: a large group of duplicates belongs to training
         open_parts = [name for name, count in wanted.items() if len(parts[name]) + len(group) <= count]
         parts[open_parts[0] if open_parts else "train"] += group
+    if missing := [name for name in SPLITS if not parts[name] and wanted.get(name, True)]:
+        raise DataError(
+            f"{len(documents)} articles in {len(groups)} groups of near-duplicates leave nothing for {', '.join(missing)}"
+        )
     return parts
 
 
@@ -101,7 +105,7 @@ def parts(data: Data) -> dict[str, list[Document]]:
 
 def save(parts: Mapping[str, Sequence[Document]], folder: Path) -> None:
     """Write ``names/`` and ``claims/`` as Parquet, ``documents/`` as JSON Lines, and ``statistics.json``; whole or not at all."""
-    with atomic_folder(folder) as partial:
+    with atomic_folder(folder, marker="statistics.json") as partial:
         for kind, dataset in datasets(parts).items():
             (partial / kind).mkdir()
             for part, rows in dataset.items():

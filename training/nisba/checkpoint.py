@@ -18,7 +18,7 @@ from nisba.model import NisbaModel
 def save(root: Path, model: NisbaModel, optimizer: torch.optim.Optimizer, progress: dict[str, Any]) -> None:
     """Write ``root/epoch-N`` (N from ``progress["epoch"]``), then remove older ones: a crash leaves the old or the new."""
     folder = root / f"epoch-{progress['epoch']:04d}"
-    with atomic_folder(folder) as partial:
+    with atomic_folder(folder, marker="progress.json") as partial:
         save_file(model.weights(), partial / "model.safetensors")
         moments: dict[str, Tensor] = {}
         for number, state in optimizer.state_dict()["state"].items():

@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     options = parser().parse_args(arguments)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # its report on new heads would read like a fault
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside: clean up as after Ctrl-C
     try:
@@ -151,7 +152,14 @@ def train(options: argparse.Namespace) -> int:
     if options.accelerate:
         launch += ["--config_file", options.accelerate]
     overrides = [part for override in options.set for part in ("--set", override)]
-    return subprocess.run([*launch, str(script), "--config", options.config, *overrides], check=False).returncode
+    # A group of its own: what ends this command must end the launcher and all that it started.
+    process = subprocess.Popen([*launch, str(script), "--config", options.config, *overrides], start_new_session=True)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+        raise
 
 
 def fit(options: argparse.Namespace) -> int:
@@ -235,11 +243,13 @@ def documents(source: str) -> Iterator[Document]:
     ``-`` standard input (JSON Lines when its first character is ``{``, else one text). Raises InputError, FormatError."""
     if source == "-":
         stream = sys.stdin.buffer
-        head = stream.readline()
-        if head.startswith(b"{"):
-            yield from jsonl.parse(chain([head], stream), "standard input")
+        lines = [stream.readline()]
+        while lines[-1] and not lines[-1].strip():
+            lines.append(stream.readline())
+        if lines[-1].lstrip().startswith(b"{"):
+            yield from jsonl.parse(chain(lines, stream), "standard input")
         else:
-            yield text_document("stdin", decode(head + stream.read(), "standard input"), "standard input")
+            yield text_document("stdin", decode(b"".join(lines) + stream.read(), "standard input"), "standard input")
         return
     path = Path(source)
     if not path.exists():

@@ -24,7 +24,7 @@ class Section(BaseModel):
 
 class Data(Section):
     paths: Annotated[list[str], Field(min_length=1)] = Field(["seeds/articles.jsonl"], description="annotated articles: JSON Lines")
-    dev: Fraction = Field(0.15, description="share of the articles that choose the checkpoint")
+    dev: Annotated[float, Field(gt=0, lt=1)] = Field(0.15, description="share of the articles that choose the checkpoint")
     test: Fraction = Field(0.15, description="share of the articles that are only measured")
     seed: int = Field(0, description="of the split")
 

@@ -102,12 +102,16 @@ def load_tokenizer(path: str, **options: object) -> PreTrainedTokenizerFast:
     tokenizer = AutoTokenizer.from_pretrained(path, use_fast=True, **options)
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise ValueError(f"{path}: no fast tokenizer; nisba needs its offsets")  # noqa: TRY004
+    backend = tokenizer.backend_tokenizer
+    backend.no_truncation()
+    backend.no_padding()
     if tokenizer.init_kwargs.get("nisba_cleaning"):
         return tokenizer
-    backend = tokenizer.backend_tokenizer
     own, last = backend.normalizer, backend.pre_tokenizer
     if isinstance(own, normalizers.BertNormalizer):
         own = normalizers.BertNormalizer(clean_text=True, handle_chinese_chars=True, strip_accents=False, lowercase=False)
+    if isinstance(last, pre_tokenizers.ByteLevel):  # words come without the space that byte-level pieces begin with
+        last = pre_tokenizers.ByteLevel(add_prefix_space=True)
     first = cleaning(brackets=f"[{PLACEHOLDERS[0]}]" in tokenizer.get_vocab())
     backend.normalizer = normalizers.Sequence([first, own] if own is not None else [first])
     backend.pre_tokenizer = pre_tokenizers.Sequence(splitting() + ([last] if last is not None else []))

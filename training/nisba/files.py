@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -52,8 +53,13 @@ def atomic(path: Path) -> Iterator[IO[str]]:
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
-    """A new folder that takes the place of ``path`` when the block ends well, and leaves no trace when it does not."""
+def atomic_folder(path: Path, *, marker: str) -> Iterator[Path]:
+    """A new folder that takes the place of ``path`` when the block ends well, and leaves no trace when it does not.
+
+    ``marker`` is a file that the block writes: a folder that holds something, but not that, is not ours to replace. Raises OSError.
+    """
+    if path.exists() and not (path / marker).is_file() and (not path.is_dir() or any(path.iterdir())):
+        raise FileExistsError(errno.EEXIST, f"holds other files ({marker} is not among them); choose another folder", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     old = path.with_name(f".{path.name}.old")
@@ -69,8 +75,10 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             path.rename(old)
         partial.rename(path)
         shutil.rmtree(old, ignore_errors=True)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)
+        if type(error) is Exception or type(error).__name__ == "SafetensorError":  # how the Rust libraries report a full disk
+            raise OSError(errno.EIO, f"cannot be written: {error}", str(path)) from error
         raise
 
 

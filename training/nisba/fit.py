@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import set_seed
+from accelerate.utils import broadcast_object_list, set_seed
 from tqdm.auto import tqdm
 from transformers import PreTrainedTokenizerFast
 
@@ -47,12 +47,12 @@ def fit(settings: config.Config) -> Path:
     if accelerator.device.type == "cpu":
         prefer_onednn()
         torch.use_deterministic_algorithms(True, warn_only=True)  # gathering words would add gradients up in any order
-    output = claim_folder(settings)
     set_seed(train.seed)
     parts = builders.parts(settings.data)
+    tokenizer, model = encoder.build(settings.model)
+    output = claim_folder(settings)
     if accelerator.is_main_process:
         builders.save(parts, output / DATA)
-    tokenizer, model = encoder.build(settings.model)
     data = Examples.of(parts["train"], tokenizer, settings.model.window)
     plans = [steps(data.sizes, budget=train.batch, seed=train.seed, epoch=epoch) for epoch in range(train.epochs)]
     optimizer = torch.optim.AdamW(parameter_groups(model, train), fused=True)
@@ -79,7 +79,7 @@ def fit(settings: config.Config) -> Path:
             done += 1
         seconds = time.perf_counter() - began
         dev, _ = evaluate(Predictor(bare.eval(), tokenizer, window=settings.model.window), parts["dev"])
-        score = criterion(dev, train.metric)
+        [score] = broadcast_object_list([criterion(dev, train.metric)])  # all processes must agree on when to stop
         line = {
             "epoch": epoch + 1,
             "step": done,
@@ -148,8 +148,8 @@ class Examples:
 
     @classmethod
     def of(cls, documents: Sequence[Document], tokenizer: PreTrainedTokenizerFast, window: int) -> Examples:
-        """Raises FitError when the labels cannot hold an annotation."""
-        encoded = list(encode_all(documents, tokenizer, window=window))
+        """Articles without a word are left out. Raises FitError when the labels cannot hold an annotation."""
+        encoded = [example for example in encode_all(documents, tokenizer, window=window) if example.words]
         labels = [targets(example) for example in encoded]
         lost = [(e.document.id, t) for e, t in zip(encoded, labels, strict=True) if t.lost_entities or t.lost_claims]
         if lost:
@@ -230,7 +230,7 @@ def summary(line: dict[str, Any]) -> str:
 
 def save(model: NisbaModel, tokenizer: PreTrainedTokenizerFast, settings: config.Config, folder: Path) -> None:
     """Weights, tokenizer and resolved configuration, whole or not at all."""
-    with atomic_folder(folder) as partial:
+    with atomic_folder(folder, marker="nisba.yaml") as partial:
         model.save(str(partial))
         tokenizer.save_pretrained(partial)
         (partial / "nisba.yaml").write_text(config.dump(settings), encoding="utf-8")

@@ -125,7 +125,7 @@ class NisbaModel(nn.Module):
         self.names = names
         sizes = {"roles": roles, "source_types": source_types, "stances": stances, "window": window}
         names.config.nisba = {"format": FORMAT} | sizes
-        self.claims = ClaimHeads(names.config.hidden_size, roles, source_types, stances, names.config.hidden_dropout_prob)
+        self.claims = ClaimHeads(names.config.hidden_size, roles, source_types, stances, names.dropout.p)
 
     @classmethod
     def from_encoder(

@@ -132,7 +132,11 @@ def load(path: str | Path, *, device: str | None = None, revision: str | None = 
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if chosen == "cpu":
         prefer_onednn()
-    return Predictor(model.to(chosen), tokenizer, window=model.names.config.nisba["window"])
+    try:
+        model = model.to(chosen)
+    except (AssertionError, RuntimeError) as error:
+        raise ModelError(f"device {chosen}: {str(error).strip().splitlines()[0]}") from error
+    return Predictor(model, tokenizer, window=model.names.config.nisba["window"])
 
 
 def prefer_onednn() -> None:

@@ -7,6 +7,7 @@ Unicode code points, so that ``text[start:end]`` is the annotated string. The ru
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -181,9 +182,7 @@ class Document:
 
     def __post_init__(self) -> None:
         problems = _string("id", self.id) + _text(self.text)
-        if not isinstance(self.meta, Mapping):
-            problems.append(Problem("meta", "must be an object", repr(self.meta)))
-        _raise(problems)
+        _raise(problems + _meta(self.meta))
         _raise(_annotation(self.text, [(f"entities[{i}]", e) for i, e in enumerate(self.entities)], self.claims))
 
     def to_dict(self) -> dict[str, Any]:
@@ -200,8 +199,7 @@ class Document:
         """Build from the interchange form. Raises SchemaError that lists all problems, not the first."""
         row = _mapping(row, {"id", "text"}, {"meta", "entities", "claims"})
         problems = _string("id", row["id"]) + _text(row["text"])
-        if not isinstance(row.get("meta", {}), Mapping):
-            problems.append(Problem("meta", "must be an object", repr(row["meta"])))
+        problems += _meta(row.get("meta", {}))
         entities: list[tuple[str, Entity]] = []
         claims: list[Claim] = []
         for i, item in enumerate(_list(row, "entities", problems)):
@@ -299,6 +297,16 @@ def _text(value: Any, name: str = "text") -> list[Problem]:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
         return [Problem(name, f"lone surrogate at {error.start}", value[max(0, error.start - 10) : error.start + 10])]
+    return []
+
+
+def _meta(value: Any) -> list[Problem]:
+    if not isinstance(value, Mapping):
+        return [Problem("meta", "must be an object", repr(value))]
+    try:
+        json.dumps(dict(value), ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except (TypeError, ValueError, RecursionError) as error:
+        return [Problem("meta", "cannot be written as JSON in UTF-8", str(error))]
     return []
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import regex
 
-from nisba.schema import Claim, Document, Entity, Span
+from nisba.schema import Claim, Document, Span
 from nisba.text import fold, words
 
-CLITICS = regex.compile(r"^(?:[وف](?=\p{L}{3}))?(?:لل|[بلك](?=\p{L}{3}))?")
 _VERBS = (
     "أعد أصدر أودع قدم قدّم اطلع اطّلع نشر أجر أجرى صدر كتب وجه وجّه وقع وقّع حصل سرب سرّب حضر شارك "
     "تحدث تحدّث رفض طلب فضل فضّل اشترط لم كان كانت"
@@ -32,8 +32,9 @@ AFTER_LAM = {"وفقا", "وفقًا", "طبقا", "طبقًا", "تبعا", "خ
 def resolve(document: Document) -> Document:
     """The document with every claim's ``speaker`` set, or None where the article does not tell."""
     text = document.text
-    people = [e for e in document.entities if e.label == "PER"]
-    full = {e.span: _fullest(text, e, people) for e in people}
+    names = {e.span: _strip(text, e.span.of(text), attached=True) for e in document.entities if e.label == "PER"}
+    fullest = _fullest(list(names.values()))
+    full = {span: fullest[name] for span, name in names.items()}
     order = sorted(document.claims, key=lambda claim: min(claim.cue + claim.source + claim.content))
     speakers: dict[str, str | None] = {}
     last: list[tuple[str, bool]] = []  # (speaker, feminine) of those who can be a verb's unspoken subject, oldest first
@@ -73,20 +74,16 @@ def _named(document: Document, claim: Claim, full: dict[Span, str], phrases: Seq
     return _longer(phrase, phrases)
 
 
-def _fullest(text: str, entity: Entity, people: Sequence[Entity]) -> str:
-    """The longest of the article's names that holds all words of this one; of equals the first."""
-    own = _name_words(_strip(text, entity.span.of(text), attached=True), text)
-    best = _strip(text, entity.span.of(text), attached=True)
-    for other in people:
-        name = _strip(text, other.span.of(text), attached=True)
-        theirs = _name_words(name, text)
-        if set(own) <= set(theirs) and len(theirs) > len(_name_words(best, text)):
-            best = name
-    return best
+def _fullest(names: Sequence[str]) -> dict[str, str]:
+    """Every name → the longest of the article's names that holds all its words; of equals the first."""
+    units = {name: set(fold(name).split()) for name in dict.fromkeys(names)}
+    by_length = sorted(units, key=lambda name: -len(units[name]))
+    return {name: next(other for other in by_length if units[name] <= units[other]) for name in units}
 
 
-def _name_words(name: str, text: str) -> list[str]:
-    return fold(name).split()
+@lru_cache(maxsize=1024)
+def _stands_alone(word: str, text: str) -> bool:
+    return regex.search(rf"(?<!\p{{L}}){regex.escape(word)}(?!\p{{L}})", text) is not None
 
 
 def _strip(text: str, phrase: str, *, attached: bool) -> str:
@@ -100,7 +97,7 @@ def _strip(text: str, phrase: str, *, attached: bool) -> str:
     if first[:1] in "وفبلك" and len(first) > 3:
         candidates.append(first[1:])
     for candidate in candidates:
-        if regex.search(rf"(?<!\p{{L}}){regex.escape(candidate)}(?!\p{{L}})", text):
+        if _stands_alone(candidate, text):
             return f"{candidate} {rest}".strip()
     return phrase
 
@@ -198,7 +195,7 @@ def _is_feminine(text: str, claim: Claim) -> bool:
     gender = _cue_gender(" ".join(span.of(text) for span in claim.cue))
     if gender is not None:
         return gender
-    first = fold(claim.source[0].of(text)).split()[0]
+    first = (fold(claim.source[0].of(text)).split() or [""])[0]
     return first.endswith("ه") and len(first) > 3
 
 

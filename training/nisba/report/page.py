@@ -46,7 +46,9 @@ def segments(document: Document) -> Iterator[Segment]:
     for span, number, kind in names + parts:
         starts.setdefault(span.start, []).append((number, kind))
         ends.setdefault(span.end, []).append((number, kind))
-    begin = [min(span for span, owner, _ in parts if owner == n).start for n in range(len(document.claims))]
+    begins: dict[int, list[int]] = {}
+    for number, claim in enumerate(document.claims):
+        begins.setdefault(min(span for role in ROLES for span in claim.role(role)).start, []).append(number)
     active: list[tuple[int, str]] = []
     edges = sorted({0, len(document.text), *starts, *ends})
     for start, end in pairwise(edges):
@@ -58,5 +60,5 @@ def segments(document: Document) -> Iterator[Segment]:
             label=next((kind for number, kind in active if number < 0), ""),
             roles=tuple(dict.fromkeys(kind for number, kind in active if number >= 0)),
             claims=tuple(dict.fromkeys(number for number, _ in active if number >= 0)),
-            opens=tuple(n for n, at in enumerate(begin) if at == start),
+            opens=tuple(begins.get(start, [])),
         )
