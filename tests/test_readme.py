@@ -4,8 +4,6 @@ import re
 import shlex
 from pathlib import Path
 
-import pytest
-
 from nisba import config
 from nisba.cli import parser
 
@@ -66,8 +64,7 @@ def test_the_interchange_example_is_valid(root):
     assert Document.from_dict(json.loads(example)).claims[0].speaker == "وزير الصحة"
 
 
-@pytest.mark.parametrize("word", ["/home/", "/root/", "/work/"])
-def test_no_path_of_a_machine(root, word):
+def test_no_path_of_a_machine(root):
     files = [p for pattern in ("*.md", "training/**/*.py", "configs/**/*.yaml", "Makefile") for p in root.glob(pattern)]
     assert files
-    assert all(word not in p.read_text(encoding="utf-8") for p in files)
+    assert [p.name for p in files if re.search(r"/(?:home|root|work|Users)/", p.read_text(encoding="utf-8"))] == []
