@@ -1,10 +1,12 @@
 import json
+import shutil
 import subprocess
 import sys
 
 import pytest
 import torch
-from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
+import transformers
+from transformers import AutoModel, AutoModelForTokenClassification, AutoTokenizer, pipeline
 
 from nisba import config, encoder
 from nisba.batching import collate
@@ -132,8 +134,6 @@ def test_distance_buckets_grow_and_are_signed():
     ],
 )
 def test_what_is_no_model_is_refused(saved, tmp_path, spoil, message):
-    import shutil
-
     folder = tmp_path / "model"
     shutil.copytree(saved, folder)
     spoil(folder)
@@ -150,6 +150,25 @@ def edit(folder, change):
 def test_no_folder():
     with pytest.raises(ModelError, match="no such model folder"):
         load("runs/none/at/all")
+
+
+@pytest.mark.parametrize("kind", ["Bert", "Roberta", "XLMRoberta", "Camembert", "Electra", "DistilBert", "DebertaV2"])
+def test_encoders_of_other_kinds(kind, tiny, tmp_path, seeds):
+    """Built with new heads, trained on an article, saved, and loaded again."""
+    folder = tmp_path / "encoder"
+    shutil.copytree(tiny, folder)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64, "pad_token_id": 0}
+    if kind == "DistilBert":
+        sizes = {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64, "pad_token_id": 0}
+    shape = getattr(transformers, f"{kind}Config")(vocab_size=len(load_tokenizer(str(tiny))), max_position_embeddings=130, **sizes)
+    AutoModel.from_config(shape).save_pretrained(folder)
+    settings = config.Config(model=config.Model(encoder=str(folder), window=64))
+    tokenizer, model = encoder.build(settings.model)
+    encoded = encode(seeds[0], tokenizer, window=64)
+    model(collate([encoded], [targets(encoded)], pad=0)).sum().backward()
+    assert all(parameter.grad is not None for parameter in model.claims.parameters())
+    save(model, tokenizer, settings, tmp_path / "saved")
+    assert load(tmp_path / "saved").predict(seeds[0].text).text == seeds[0].text
 
 
 def test_window_beyond_the_encoder_is_refused(tiny):

@@ -184,7 +184,7 @@ def roles_of(encoded: Encoded, anchor: int, tags: Sequence[int]) -> dict[str, tu
 
 
 def _pieces(spans: list[Span], ids: list[int], offsets: list[tuple[int, int]], unknown: int) -> list[list[int]]:
-    """The sub-words of every word; a word that the tokenizer deletes or joins to the one before is one unknown sub-word."""
+    """The sub-words of every word; a word that the tokenizer deletes or joins to another is one unknown sub-word."""
     pieces: list[list[int]] = [[] for _ in spans]
     word = 0
     for piece, (_, end) in zip(ids, offsets, strict=True):

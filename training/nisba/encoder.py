@@ -34,13 +34,13 @@ def build(settings: Model) -> tuple[PreTrainedTokenizerFast, NisbaModel]:
             layers=settings.layers,
             **options,
         )
+        limit = min(tokenizer.model_max_length, model.names.config.max_position_embeddings)
     except (AttributeError, OSError, ValueError) as error:
         reason = f"the encoder {settings.encoder!r} could not be loaded: {str(error).strip().splitlines()[0]}"
         if isinstance(error, OSError):
             reason += " – where the Hugging Face Hub cannot be reached, train on the offline encoder: "
             reason += "accelerate launch train.py --config configs/quickstart.yaml"
         raise EncoderError(reason) from error
-    limit = min(tokenizer.model_max_length, model.names.config.max_position_embeddings)
     if settings.window > limit:
         raise EncoderError(f"model.window: {settings.window} sub-words are more than the encoder's {limit}")
     return tokenizer, model

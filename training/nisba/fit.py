@@ -118,7 +118,7 @@ def descend(
 ) -> torch.Tensor:
     """One optimizer step over this process's micro-batches; returns the mean loss of each of HEADS.
 
-    A head's loss is its sum over all micro-batches of all processes, divided once by the number of its labels there.
+    A head's loss is its sum over all micro-batches of all processes, divided once by what ``Batch.counts`` adds up to there.
     """
     counts = torch.tensor([batch.counts() if real else [0] * len(HEADS) for batch, real in batches]).sum(0)
     counts = accelerator.reduce(counts.to(accelerator.device), "sum").clamp(min=1)
