@@ -152,7 +152,7 @@ def test_no_folder():
         load("runs/none/at/all")
 
 
-@pytest.mark.parametrize("kind", ["Bert", "Roberta", "XLMRoberta", "Camembert", "Electra", "DistilBert", "DebertaV2"])
+@pytest.mark.parametrize("kind", ["Bert", "Roberta", "XLMRoberta", "Camembert", "Electra", "DistilBert", "DebertaV2", "ModernBert"])
 def test_encoders_of_other_kinds(kind, tiny, tmp_path, seeds):
     """Built with new heads, trained on an article, saved, and loaded again."""
     folder = tmp_path / "encoder"

@@ -125,7 +125,7 @@ class NisbaModel(nn.Module):
         self.names = names
         sizes = {"roles": roles, "source_types": source_types, "stances": stances, "window": window}
         names.config.nisba = {"format": FORMAT} | sizes
-        self.claims = ClaimHeads(names.config.hidden_size, roles, source_types, stances, names.dropout.p)
+        self.claims = ClaimHeads(names.config.hidden_size, roles, source_types, stances, _dropout(names))
 
     @classmethod
     def from_encoder(
@@ -198,10 +198,8 @@ class NisbaModel(nn.Module):
 
     def read(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The encoder pass: name logits of every sub-word (W × L × tags) and the states of words (N × hidden)."""
-        encoder = getattr(self.names, self.names.base_model_prefix)
-        states = encoder(input_ids=batch.input_ids, attention_mask=batch.attention_mask).last_hidden_state
-        logits = self.names.classifier(self.names.dropout(states))
-        return logits.float(), states.flatten(0, 1)[batch.firsts].float()
+        out = self.names(input_ids=batch.input_ids, attention_mask=batch.attention_mask, output_hidden_states=True)
+        return out.logits.float(), out.hidden_states[-1].flatten(0, 1)[batch.firsts].float()
 
     def forward(self, batch: Batch) -> Tensor:
         """Summed losses of HEADS (5), each over the labels that ``Batch.counts`` counts."""
@@ -221,6 +219,11 @@ class NisbaModel(nn.Module):
                 cross_entropy(stances, batch.stance_labels),
             ]
         )
+
+
+def _dropout(names: nn.Module) -> float:
+    """The rate of the encoder's last dropout, in front of its classifier; 0.1 where it has none."""
+    return next((module.p for module in reversed(list(names.modules())) if isinstance(module, nn.Dropout)), 0.1)
 
 
 def cross_entropy(logits: Tensor, labels: Tensor | None) -> Tensor:
