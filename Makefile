@@ -18,7 +18,7 @@ quickstart: $(READY)
 	$(BIN)/accelerate launch --quiet --config_file $(ACCELERATE) train.py --config configs/quickstart.yaml
 	$(BIN)/nisba predict --model $(RUN)/model --input seeds/sample.txt -o $(RUN)/predictions.jsonl
 	$(BIN)/nisba show $(RUN)/predictions.jsonl -o $(RUN)/predictions.html
-	$(BIN)/nisba evaluate --model $(RUN)/model -o $(RUN)/report.json
+	$(BIN)/nisba evaluate --model $(RUN)/model -o $(RUN)/report.json --report $(RUN)/report.html
 
 test: $(READY)
 	$(BIN)/pytest

@@ -24,6 +24,8 @@ PIECES = st.one_of(
 GAPS = st.sampled_from([" ", " ", " ", "", "\n", "  ", "\u00a0", "\r\n", "\t"])
 texts = st.lists(st.tuples(PIECES, GAPS), min_size=1, max_size=25).map(lambda parts: "".join(a + b for a, b in parts))
 
+rarely = st.sampled_from([False, False, False, True])
+
 
 @st.composite
 def documents(draw: st.DrawFn) -> Document:
@@ -33,7 +35,8 @@ def documents(draw: st.DrawFn) -> Document:
     entities, claims = [], []
     if len(spans) >= 2:
         for first, last in draw(runs(len(spans), 4)):
-            entities.append(Entity(Span(spans[first].start, spans[last].end), draw(st.sampled_from(ENTITY_LABELS))))
+            span, label = Span(spans[first].start, spans[last].end), draw(st.sampled_from(ENTITY_LABELS))
+            entities.append(Entity(span, label, ambiguous=draw(rarely)))
         for number in range(draw(st.integers(0, 3))):
             roles: dict[str, tuple[Span, ...]] = {}
             for first, last in draw(runs(len(spans), 7)):
@@ -42,7 +45,7 @@ def documents(draw: st.DrawFn) -> Document:
             if "content" in roles:
                 kinds = SOURCE_TYPES[:-1] if "source" in roles else SOURCE_TYPES[-1:]
                 kind, stance = draw(st.sampled_from(kinds)), draw(st.sampled_from(STANCES))
-                claims.append(Claim(id=f"c{number + 1}", source_type=kind, stance=stance, **roles))
+                claims.append(Claim(id=f"c{number + 1}", source_type=kind, stance=stance, core=not draw(rarely), **roles))
     return Document("d", text, tuple(entities), tuple(claims))
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -85,13 +86,77 @@ def test_python_interface(model, root):
 
 
 def test_evaluate_a_model_and_predictions(model, seeds, tmp_path, capsys):
-    gold, report = tmp_path / "gold.jsonl", tmp_path / "report.json"
+    gold, found, one, other = (tmp_path / name for name in ("gold.jsonl", "found.jsonl", "one.json", "other.json"))
     jsonl.write(seeds[:3], gold)
-    assert main(["evaluate", "--model", str(model), "--gold", str(gold), "-o", str(report)]) == 0
+    assert main(["evaluate", "--model", str(model), "--data", str(gold), "-o", str(one)]) == 0
     assert "claims, strict" in capsys.readouterr().out
-    assert json.loads(report.read_text())["documents"] == 3
-    assert main(["evaluate", "--predictions", str(gold), "--gold", str(gold), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["claims"]["strict"]["f1"] == 100
+    # The same through a file of predictions: the very same report.
+    assert main(["predict", "--model", str(model), "--input", str(gold), "-o", str(found)]) == 0
+    assert main(["evaluate", "--predictions", str(found), "--gold", str(gold), "-o", str(other), "--json"]) == 0
+    assert one.read_bytes() == other.read_bytes() == capsys.readouterr().out.encode()
+    report = json.loads(one.read_text())
+    assert report["version"] == 2
+    assert report["documents"] == 3
+    assert report["intervals"]["resamples"] == 1000
+    assert report["claims"]["soft80"]["interval"]["f1"]
+    assert report["calibration"] is not None
+    # A split of the model's run, by its name and by default.
+    jsonl.write(seeds[:2], model.parent / "data" / "documents" / "test.jsonl")
+    for arguments in ([], ["--data", "test"]):
+        assert main(["evaluate", "--model", str(model), *arguments, "--json", "--resamples", "0"]) == 0
+        assert json.loads(capsys.readouterr().out)["documents"] == 2
+
+
+def test_compare_two_predictions(seeds, tmp_path, capsys):
+    gold, first, second, out = (tmp_path / name for name in ("gold.jsonl", "a.jsonl", "b.jsonl", "c.json"))
+    jsonl.write(seeds[:6], gold)
+    jsonl.write([replace(d, claims=d.claims[1:]) for d in seeds[:6]], first)
+    jsonl.write([*seeds[:5], replace(seeds[5], claims=seeds[5].claims[3:])], second)
+    assert main(["compare", str(first), str(second), "--gold", str(gold), "-o", str(out), "--resamples", "200"]) == 0
+    text = capsys.readouterr().out
+    assert "claims.soft80.f1" in text
+    assert seeds[5].id in text
+    values = json.loads(out.read_text())
+    assert values["measures"]["claims.strict.precision"]["p"] == 1
+    assert values["changed"][0]["id"] == seeds[5].id
+    assert main(["compare", str(first), str(second), "--gold", str(gold), "--json", "--resamples", "200"]) == 0
+    assert json.loads(capsys.readouterr().out) == values
+
+
+def test_agreement_of_two_annotators(seeds, tmp_path, capsys):
+    one, other = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    jsonl.write(seeds[:4], one)
+    jsonl.write([replace(d, claims=d.claims[1:]) for d in seeds[:4]], other)
+    assert main(["agreement", str(one), str(other)]) == 0
+    assert "Krippendorff's α on tokens: content" in capsys.readouterr().out
+    assert main(["agreement", str(one), str(other), "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert 0.8 < values["alpha"]["content"] < 1
+    assert values["kappa"]["type"] == 1
+
+
+def test_documents_that_do_not_match_are_listed(seeds, tmp_path, capsys):
+    gold, part, bad = (tmp_path / name for name in ("gold.jsonl", "part.jsonl", "bad.jsonl"))
+    jsonl.write(seeds[:3], gold)
+    jsonl.write([seeds[0], replace(seeds[9], text=seeds[9].text + " x")], part)
+    missing = f"{seeds[1].id}: no prediction\n{seeds[2].id}: no prediction\n{seeds[9].id}: no gold document\n"
+    out, report = tmp_path / "r.json", tmp_path / "r.html"
+    arguments = ["evaluate", "--predictions", str(part), "--gold", str(gold), "-o", str(out), "--report", str(report)]
+    assert main(arguments) == 1
+    assert capsys.readouterr().err == f"nisba: the documents do not match:\n{missing}"
+    assert main(["agreement", str(gold), str(part)]) == 1
+    assert missing in capsys.readouterr().err
+    assert main(["compare", str(gold), str(part), "--gold", str(gold)]) == 1
+    assert capsys.readouterr().err.count(f"{part}: ") == 3
+    # Both files' own problems at once: an id given twice, another version of the schema.
+    part.write_text(jsonl.dump(seeds[0]) * 2, encoding="utf-8")
+    bad.write_text('{"schema": 2, "id": "x", "text": "نعم"}\n', encoding="utf-8")
+    assert main(["evaluate", "--predictions", str(part), "--gold", str(bad), "-o", str(out)]) == 1
+    message = capsys.readouterr().err
+    assert f"{bad}:1: x: schema: this nisba reads version 1: «2»" in message
+    assert f"{part}:2: {seeds[0].id}: id: given before, in line 1" in message
+    assert not out.exists()
+    assert not report.exists()
 
 
 def test_build_counts_what_encoding_loses(tiny, root, tmp_path, capsys, monkeypatch):
@@ -124,7 +189,10 @@ BAD = {
     "no such device": (["predict", "--model", "{model}", "--input", "{article}", "--device", "cuda:99"], "device cuda:99"),
     "somebody's folder": (["build", "--config", "{quickstart}", "-o", "{folder}/.."], "holds other files"),
     "no gold": (["evaluate", "--predictions", "{bad}"], "needs --gold"),
-    "no test articles": (["evaluate", "--model", "{model}"], "name annotated articles with --gold"),
+    "gold for a model": (["evaluate", "--model", "{model}", "--gold", "{bad}"], "--gold goes with --predictions"),
+    "no such split": (["evaluate", "--model", "{model}", "--data", "tset"], "tset: no file, and no split of the model's run"),
+    "missing predictions": (["evaluate", "--predictions", "none.jsonl", "--gold", "{bad}"], "none.jsonl: No such file"),
+    "bad gold": (["compare", "{bad}", "{bad}", "--gold", "{bad}"], "bad.jsonl:1: not JSON"),
     "missing page input": (["show", "none.jsonl"], "none.jsonl: No such file or directory"),
     "unknown key": (["fit", "--config", "{quickstart}", "--set", "train.epoch=1"], "did you mean train.epochs?"),
     "missing config": (["build", "--config", "none.yaml"], "none.yaml: No such file or directory"),

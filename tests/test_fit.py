@@ -116,7 +116,7 @@ def test_interrupted_equals_uninterrupted(settings, monkeypatch):
 
 @pytest.mark.training
 def test_one_process_equals_two(settings, root, tmp_path):
-    one = settings("one", metric="names.f1")
+    one = settings("one", metric="names.strict.f1")
     results = []
     for processes, name in ((1, "one"), (2, "two")):
         file = tmp_path / f"{name}.yaml"
@@ -201,6 +201,6 @@ def test_bad_data_stops_before_training(settings, tmp_path):
 
 def test_criterion_reads_the_report(monkeypatch):
     monkeypatch.undo()
-    values = {"names": {"f1": 80.0}, "claims": {"soft": {"f1": 60.0}, "strict": {"f1": 40.0}}}
+    values = {"names": {"strict": {"f1": 80.0}}, "claims": {"soft80": {"f1": 60.0}, "strict": {"f1": 40.0}}}
     assert fit.criterion(values, "mean") == 70
     assert fit.criterion(values, "claims.strict.f1") == 40

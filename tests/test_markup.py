@@ -28,6 +28,16 @@ def test_one_article():
     assert markup.parse(markup.render(document)) == document
 
 
+def test_optional_claims_and_ambiguous_names():
+    block = ARTICLE.replace("per>", "per?>").replace("سالم\n", "سالم | optional\n")
+    document = markup.parse(block)
+    assert not document.claims[0].core
+    assert document.entities[0].ambiguous
+    assert markup.render(document) == block
+    with pytest.raises(SchemaError, match="needs number"):
+        markup.parse(block.replace("optional", "maybe"))
+
+
 def usable(document):
     """The mark-up's own separators cannot stand in a text."""
     return not any(line.rstrip(" \t") in ("---", "===") for line in document.text.split("\n"))

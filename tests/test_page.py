@@ -46,22 +46,6 @@ def test_show_writes_the_page(tmp_path, seeds, capsys):
     assert page.count("data-claim=") == sum(len(d.claims) for d in seeds[:2])
 
 
-@pytest.fixture(scope="module")
-def driver(browser):
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for flag in ("headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking"):
-        options.add_argument(f"--{flag}")
-    for flag in ("disable-component-update", "disable-sync", "disable-dev-shm-usage", "window-size=1200,900"):
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(__import__("shutil").which("chromedriver")))
-    yield driver
-    driver.quit()
-
-
 @pytest.mark.browser
 def test_direction_highlights_and_links(driver, seeds, tmp_path):
     document = seeds[0]

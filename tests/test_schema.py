@@ -16,6 +16,10 @@ def test_the_guideline_example_is_valid_and_round_trips():
     assert Document.from_dict(json.loads(json.dumps(document.to_dict()))) == document
 
 
+def test_a_document_may_name_the_version_of_its_schema():
+    assert Document.from_dict({"schema": 1, "id": "a1", "text": TEXT}) == Document("a1", TEXT)
+
+
 @given(documents())
 def test_json_round_trip(document):
     assert Document.from_dict(json.loads(json.dumps(document.to_dict()))) == document
@@ -31,6 +35,10 @@ def test_json_round_trip(document):
         (lambda: Span(True, 2), "integers"),
         (lambda: Entity(Span(0, 4), "NAME"), "PER, ORG, LOC, MISC"),
         (lambda: Entity(Span(0, 4), "PER", 1.5), "score"),
+        (lambda: Entity(Span(0, 4), "PER", ambiguous=1), "ambiguous: must be true or false"),
+        (lambda: Claim("c", content=(Span(0, 4),), core="no"), "core: must be true or false"),
+        (lambda: Document.from_dict({"id": "a", "text": TEXT, "schema": 2}), "schema: this nisba reads version 1: «2»"),
+        (lambda: Document.from_dict({"id": "a", "text": TEXT, "schema": True}), "this nisba reads version 1"),
         (lambda: Claim("c", content=()), "needs content"),
         (lambda: Claim("c", content=(Span(0, 4),), source_type="role"), "if and only if"),
         (lambda: Claim("c", content=(Span(0, 4),), source=(Span(5, 9),)), "if and only if"),

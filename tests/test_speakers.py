@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from nisba.formats.markup import parse
-from nisba.metrics import same_name
+from nisba.metrics.counts import same_name
 from nisba.speakers import resolve
 
 CASES = {

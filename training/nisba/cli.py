@@ -76,6 +76,12 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--config", default=DEFAULT_CONFIG, metavar="FILE", help=f"YAML file (default: {DEFAULT_CONFIG})")
         sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override, as train.epochs=3")
 
+    def resampled(sub: argparse.ArgumentParser, default: int) -> None:
+        sub.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the result as JSON")
+        sub.add_argument("--json", action="store_true", help="print the result as JSON, not as a table")
+        sub.add_argument("--resamples", type=natural, default=default, help=f"of the documents, 0 for none (default: {default})")
+        sub.add_argument("--seed", type=natural, default=0, help="of the resampling (default: 0)")
+
     check_ = command("check", check, "list every problem of annotated files")
     check_.add_argument("files", nargs="+", type=Path, metavar="FILE")
 
@@ -90,12 +96,28 @@ def parser() -> argparse.ArgumentParser:
     config(command("fit", fit, "what train.py runs in each process"))
 
     evaluate_ = command("evaluate", evaluate, "score a model, or predictions, on annotated articles")
-    evaluate_.add_argument("--gold", type=Path, help="annotated articles (default: the test articles of the model's run)")
     which = evaluate_.add_mutually_exclusive_group(required=True)
     which.add_argument("--model", help="folder or hub id")
-    which.add_argument("--predictions", type=Path, help="predictions for the gold articles")
-    evaluate_.add_argument("-o", "--output", type=Path, help="write the report as JSON")
-    evaluate_.add_argument("--json", action="store_true", help="print the report as JSON, not as a table")
+    which.add_argument("--predictions", type=Path, metavar="FILE", help="predictions for the articles of --gold")
+    evaluate_.add_argument("--gold", type=Path, metavar="FILE", help="annotated articles, for --predictions")
+    evaluate_.add_argument(
+        "--data",
+        metavar="SPLIT",
+        help="for --model: a split of its run (train, dev, test) or a file of annotated articles (default: test)",
+    )
+    evaluate_.add_argument("--report", type=Path, metavar="FILE", help="write the report as one HTML page, with every error")
+    resampled(evaluate_, 1000)
+
+    compare_ = command("compare", compare, "which of two predictions is better, and how sure that is")
+    compare_.add_argument("first", type=Path, metavar="A", help="predictions")
+    compare_.add_argument("second", type=Path, metavar="B", help="predictions for the same articles")
+    compare_.add_argument("--gold", type=Path, required=True, metavar="FILE", help="annotated articles")
+    resampled(compare_, 10000)
+
+    agreement_ = command("agreement", agreement, "how far two annotators agree")
+    agreement_.add_argument("first", type=Path, metavar="A", help="annotated articles")
+    agreement_.add_argument("second", type=Path, metavar="B", help="the same articles, annotated by somebody else")
+    resampled(agreement_, 1000)
 
     predict_ = command("predict", predict, "find names and claims in texts")
     predict_.add_argument("--model", required=True, help="folder or hub id")
@@ -107,6 +129,13 @@ def parser() -> argparse.ArgumentParser:
     show_.add_argument("file", type=Path, metavar="FILE")
     show_.add_argument("-o", "--output", type=Path, help="the page (default: FILE with the ending .html)")
     return top
+
+
+def natural(text: str) -> int:
+    """A whole number that is not negative, for argparse."""
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"must be a whole number, 0 or more: {excerpt(text)!r}")
+    return int(text)
 
 
 def check(options: argparse.Namespace) -> int:
@@ -173,28 +202,96 @@ def fit(options: argparse.Namespace) -> int:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Print the scores, and write them where asked."""
-    from nisba.evaluate import evaluate as score
-    from nisba.metrics import pair, report
+    from nisba.metrics.report import pair, summary, tally
     from nisba.report.table import scores
 
     if options.predictions:
-        if options.gold is None:
-            raise InputError("evaluate --predictions needs --gold")
-        result = report(pair(jsonl.read(options.gold), jsonl.read(options.predictions)))
+        if options.gold is None or options.data is not None:
+            raise InputError("evaluate --predictions needs --gold, and no --data")
+        pairs = pair(*read_all(options.gold, options.predictions))
     else:
-        predictor = load(options.model)
-        gold_file = options.gold or Path(options.model).parent / "data" / "documents" / "test.jsonl"
-        if options.gold is None and not gold_file.is_file():
-            raise InputError(f"{gold_file}: the run's test articles are not there; name annotated articles with --gold")
-        result, _ = score(predictor, list(jsonl.read(gold_file)))
+        from nisba.evaluate import evaluate as score
+
+        if options.gold is not None:
+            raise InputError("evaluate --model takes its articles with --data; --gold goes with --predictions")
+        file = split(options.model, options.data)
+        gold = list(jsonl.read(file))
+        _, pairs = score(load(options.model), gold)
+    counted = tally(pairs)
+    result = summary(counted, resamples=options.resamples, seed=options.seed)
+    if options.report:
+        from nisba.report.evaluation import render
+
+        with atomic(options.report) as stream:
+            stream.write(render(pairs, counted, result))
+    return answer(result, scores, options)
+
+
+def compare(options: argparse.Namespace) -> int:
+    """Print both systems' scores, their difference and its p-value."""
+    from nisba.metrics.compare import compare as measure
+    from nisba.metrics.report import MismatchError, pair
+    from nisba.report.table import comparison
+
+    gold, first, second = read_all(options.gold, options.first, options.second)
+    pairs, problems = [], []
+    for path, side in ((options.first, first), (options.second, second)):
+        try:
+            pairs.append(pair(gold, side))
+        except MismatchError as error:
+            problems += [f"{path}: {problem}" for problem in error.problems]
+    if problems:
+        raise MismatchError(problems)
+    return answer(measure(*pairs, resamples=options.resamples, seed=options.seed), comparison, options)
+
+
+def agreement(options: argparse.Namespace) -> int:
+    """Print the scores between two annotators and the coefficients."""
+    from nisba.metrics.agreement import agreement as measure
+    from nisba.metrics.report import pair
+    from nisba.report.table import agreed
+
+    pairs = pair(*read_all(options.first, options.second))
+    return answer(measure(pairs, resamples=options.resamples, seed=options.seed), agreed, options)
+
+
+def answer(result: dict[str, Any], table: Callable[[dict[str, Any]], None], options: argparse.Namespace) -> int:
+    """A result as JSON in ``--output``, and on standard output as JSON or as a table."""
+    text = json.dumps(result, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
     if options.output:
         with atomic(options.output) as stream:
-            stream.write(json.dumps(result, ensure_ascii=False, indent=1) + "\n")
+            stream.write(text)
     if options.json:
-        print(json.dumps(result, ensure_ascii=False, indent=1))
+        sys.stdout.write(text)
     else:
-        scores(result)
+        table(result)
     return 0
+
+
+def read_all(*paths: Path) -> list[list[Document]]:
+    """The documents of several files. Raises FormatError with the problems of all of them."""
+    files: list[list[Document]] = []
+    problems: list[str] = []
+    for path in paths:
+        try:
+            files.append(list(jsonl.read(path)))
+        except FormatError as error:
+            problems += error.problems
+    if problems:
+        raise FormatError(problems)
+    return files
+
+
+def split(model: str, name: str | None) -> Path:
+    """The file of ``--data``: an existing file, or a split that the model's run has kept."""
+    if name and Path(name).is_file():
+        return Path(name)
+    folder = Path(model).parent / "data" / "documents"
+    file = folder / f"{name or 'test'}.jsonl"
+    if not file.is_file():
+        known = ", ".join(sorted(path.stem for path in folder.glob("*.jsonl"))) or "none"
+        raise InputError(f"{name or file}: no file, and no split of the model's run (its splits: {known}); give a file with --data")
+    return file
 
 
 def predict(options: argparse.Namespace) -> int:

@@ -119,7 +119,7 @@ def _source_type(reading: Reading) -> SourceType:
 
 
 def claim_type(text: str, content: Sequence[Span], marks: Sequence[Quotation], names: Sequence[Entity]) -> ClaimType:
-    """The type by quotation marks (guideline §2, rules 8, 12, 26).
+    """The type by quotation marks.
 
     ``direct``: all words of the content, its complementizer aside, lie in marks, or it follows a colon to which nothing but white
     space stands between. ``mixed``: a quotation of two words or more, that is not a name, lies in it. Else ``indirect``.

@@ -10,7 +10,7 @@ from nisba.predict import Predictor
 from nisba.schema import Document
 
 
-def evaluate(predictor: Predictor, gold: Sequence[Document]) -> tuple[dict[str, Any], list[Document]]:
-    """The report of ``metrics.report`` and the predictions for the texts of ``gold``."""
-    predicted = list(predictor.stream(gold))
-    return report(pair(gold, predicted)), predicted
+def evaluate(predictor: Predictor, gold: Sequence[Document]) -> tuple[dict[str, Any], list[tuple[Document, Document]]]:
+    """The report of ``metrics.report``, without intervals, and the pairs of gold and predicted documents that it is of."""
+    pairs = pair(gold, predictor.stream(gold))
+    return report(pairs), pairs

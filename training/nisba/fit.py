@@ -22,7 +22,6 @@ from nisba.batching import collate, shares, steps
 from nisba.encode import Encoded, Targets, encode_all, targets
 from nisba.evaluate import evaluate
 from nisba.files import atomic, atomic_folder
-from nisba.metrics import flat
 from nisba.model import HEADS, Batch, NisbaModel
 from nisba.predict import Predictor, prefer_onednn
 from nisba.schema import Document
@@ -63,7 +62,9 @@ def fit(settings: config.Config) -> Path:
         state = checkpoint.load(found, bare, optimizer)
         accelerator.print(f"going on behind epoch {state['epoch']}")
     if train.tracker:
-        accelerator.init_trackers("nisba", {k: v for k, v in flat(settings.model_dump()) if isinstance(v, int | float | str)})
+        accelerator.init_trackers(
+            "nisba", {k: v for k, v in config.flat(settings.model_dump()) if isinstance(v, int | float | str)}
+        )
 
     for epoch in range(state["epoch"], train.epochs):
         if epoch - state["best_epoch"] >= train.patience:
@@ -87,8 +88,8 @@ def fit(settings: config.Config) -> Path:
             "subwords_per_second": round(sum(data.sizes) / seconds),
         }
         line |= {f"loss.{head}": round(float(loss) / len(plans[epoch]), 4) for head, loss in zip(HEADS, losses, strict=True)}
-        line |= {f"dev.{name}": criterion(dev, name) for name in ("names.f1", "claims.soft.f1", "claims.strict.f1")}
-        line |= {"dev.speaker": dev["speaker"]["accuracy"], "score": score}
+        line |= {f"dev.{name}": criterion(dev, name) for name in ("names.strict.f1", "claims.soft80.f1", "claims.strict.f1")}
+        line |= {"dev.speaker": criterion(dev, "speaker.all.accuracy"), "score": score}
         better = score > state["best"]
         state |= {"epoch": epoch + 1, "lines": [*state["lines"], line]} | (
             {"best": score, "best_epoch": epoch + 1} if better else {}
@@ -212,19 +213,19 @@ def slope(step: int, total: int, warmup: float) -> float:
 
 
 def criterion(report: dict[str, Any], metric: str) -> float:
-    """The number that chooses the checkpoint, in percent."""
+    """The number that chooses the checkpoint, in percent; 0 where the development articles have nothing to find."""
     if metric == "mean":
-        return round((criterion(report, "names.f1") + criterion(report, "claims.soft.f1")) / 2, 2)
+        return round((criterion(report, "names.strict.f1") + criterion(report, "claims.soft80.f1")) / 2, 2)
     value: Any = report
     for key in metric.split("."):
         value = value[key]
-    return float(value)
+    return float(value or 0)
 
 
 def summary(line: dict[str, Any]) -> str:
     """An epoch's line for the terminal."""
     loss = sum(value for key, value in line.items() if key.startswith("loss."))
-    scores = {"names": "dev.names.f1", "claims": "dev.claims.soft.f1", "speakers": "dev.speaker"}
+    scores = {"names": "dev.names.strict.f1", "claims": "dev.claims.soft80.f1", "speakers": "dev.speaker"}
     return f"loss {loss:6.3f}" + "".join(f"  {name} {line[key]:5.1f}" for name, key in scores.items())
 
 

@@ -2,7 +2,7 @@
 
 A document is one article. Its text is never altered; everything else points into it with ``[start, end)`` spans counted in
 Unicode code points, so that ``text[start:end]`` is the annotated string. The rules that are checked here are those of
-``seeds/GUIDELINE.md`` (sections 1 to 5). All the problems of a document are collected and raised once.
+``seeds/GUIDELINE.md``. All the problems of a document are collected and raised once.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ SOURCE_TYPES: tuple[SourceType, ...] = get_args(SourceType)
 STANCES: tuple[Stance, ...] = get_args(Stance)
 ROLES: tuple[Role, ...] = get_args(Role)
 
+VERSION = 1  # of the interchange format; a document may name it, as ``"schema": 1``
 EXCERPT = 60  # characters of offending text that a message shows
 WORD = r"[\p{L}\p{N}\p{M}]"  # letters, digits and marks make orthographic words (tatweel is a letter to Unicode)
 EDGE = r"[\s\p{Z}\p{C}\p{P}]"  # may not begin or end a span: white space, controls, bidi marks, punctuation, quotation marks
@@ -77,28 +78,33 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A name in the text. ``score`` in [0, 1] on predictions only."""
+    """A name in the text. ``score`` in [0, 1] on predictions only. ``ambiguous``: scoring counts it neither for nor against."""
 
     span: Span
     label: EntityLabel
     score: float | None = None
+    ambiguous: bool = False
 
     def __post_init__(self) -> None:
-        _raise(_choice("label", self.label, ENTITY_LABELS) + _score(self.score))
+        _raise(_choice("label", self.label, ENTITY_LABELS) + _score(self.score) + _flag("ambiguous", self.ambiguous))
 
     def to_dict(self) -> dict[str, Any]:
         row: dict[str, Any] = {"start": self.span.start, "end": self.span.end, "label": self.label}
+        row |= {"ambiguous": True} if self.ambiguous else {}
         return row if self.score is None else row | {"score": self.score}
 
     @classmethod
     def from_dict(cls, row: Any) -> Entity:
-        row = _mapping(row, {"start", "end", "label"}, {"score"})
-        return cls(Span(row["start"], row["end"]), row["label"], row.get("score"))
+        row = _mapping(row, {"start", "end", "label"}, {"score", "ambiguous"})
+        return cls(Span(row["start"], row["end"]), row["label"], row.get("score"), row.get("ambiguous", False))
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Something the article attributes to somebody. Each role is a tuple of spans in text order (fragments)."""
+    """Something the article attributes to somebody. Each role is a tuple of spans in text order (fragments).
+
+    ``core`` is false for an optional claim, on which annotators may differ: scoring counts it neither for nor against.
+    """
 
     id: str
     content: tuple[Span, ...]
@@ -110,6 +116,7 @@ class Claim:
     stance: Stance = "neutral"
     speaker: str | None = None
     score: float | None = None
+    core: bool = True
 
     def __post_init__(self) -> None:
         problems = (
@@ -118,6 +125,7 @@ class Claim:
             + _choice("source_type", self.source_type, SOURCE_TYPES)
             + _choice("stance", self.stance, STANCES)
             + _score(self.score)
+            + _flag("core", self.core)
         )
         if self.speaker is not None:
             problems += _string("speaker", self.speaker)
@@ -144,11 +152,13 @@ class Claim:
         row: dict[str, Any] = {"id": self.id}
         row |= {role: [[span.start, span.end] for span in self.role(role)] for role in ROLES}
         row |= {"type": self.type, "source_type": self.source_type, "stance": self.stance, "speaker": self.speaker}
+        row |= {} if self.core else {"core": False}
         return row if self.score is None else row | {"score": self.score}
 
     @classmethod
     def from_dict(cls, row: Any) -> Claim:
-        row = _mapping(row, {"id", "content", "type", "source_type", "stance"}, {"cue", "source", "addressee", "speaker", "score"})
+        optional = {"cue", "source", "addressee", "speaker", "score", "core"}
+        row = _mapping(row, {"id", "content", "type", "source_type", "stance"}, optional)
         problems: list[Problem] = []
         roles: dict[str, tuple[Span, ...]] = {}
         for role in ROLES:
@@ -167,7 +177,7 @@ class Claim:
                     problems += [Problem(role, p.message, p.text) for p in error.problems]
         _raise(problems)
         rest = {key: row.get(key) for key in ("id", "type", "source_type", "stance", "speaker", "score")}
-        return cls(**roles, **rest)  # type: ignore[arg-type]
+        return cls(**roles, **rest, core=row.get("core", True))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +207,10 @@ class Document:
     @classmethod
     def from_dict(cls, row: Any) -> Document:
         """Build from the interchange form. Raises SchemaError that lists all problems, not the first."""
-        row = _mapping(row, {"id", "text"}, {"meta", "entities", "claims"})
+        version = row.get("schema", VERSION) if isinstance(row, dict) else VERSION
+        if type(version) is not int or version != VERSION:
+            raise SchemaError([Problem("schema", f"this nisba reads version {VERSION}", repr(version))])
+        row = _mapping(row, {"id", "text"}, {"meta", "entities", "claims", "schema"})
         problems = _string("id", row["id"]) + _text(row["text"])
         problems += _meta(row.get("meta", {}))
         entities: list[tuple[str, Entity]] = []
@@ -318,6 +331,10 @@ def _score(value: Any) -> list[Problem]:
     if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1):
         return []
     return [Problem("score", "must be a number in [0, 1]", repr(value))]
+
+
+def _flag(name: str, value: Any) -> list[Problem]:
+    return [] if isinstance(value, bool) else [Problem(name, "must be true or false", repr(value))]
 
 
 def _mapping(row: Any, needed: set[str], optional: set[str]) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def words(text: str) -> list[Span]:
 
 
 def tokens(text: str) -> list[Span]:
-    """The tokens of scoring (guideline §6): runs of letters, digits and marks; every other non-space character alone."""
+    """The tokens of scoring: runs of letters, digits and marks; every other non-space character alone."""
     return [Span(*match.span()) for match in _TOKENS.finditer(text)]
 
 

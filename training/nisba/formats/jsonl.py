@@ -1,4 +1,4 @@
-"""The interchange format (guideline §5): JSON Lines, one document a line, UTF-8."""
+"""The interchange format: JSON Lines, one document a line, UTF-8."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ tags, a line ``---``, one row a claim, and a line ``===``::
 
 Tags are ``per org loc misc`` for names and ``cue src con adr`` with the claim's number for its roles. Tags may nest and cross;
 the same tag twice makes two fragments. A row is ``number | type | source_type | stance | speaker`` (``-``: no speaker).
+A sixth cell ``optional`` makes the claim optional, a question mark (``<per?>``) a name ambiguous.
 ``&lt;`` and ``&amp;`` stand for ``<`` and ``&``.
 """
 
@@ -23,10 +24,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from nisba.files import FormatError, read_text
-from nisba.schema import Claim, Document, Entity, Problem, SchemaError, Span
+from nisba.schema import Claim, Document, Entity, EntityLabel, Problem, SchemaError, Span
 
-TAG = re.compile(r"<(/?)(per|org|loc|misc|(?:cue|src|con|adr)\d+)>|&(lt|amp);")
-NAMES = {"per": "PER", "org": "ORG", "loc": "LOC", "misc": "MISC"}
+TAG = re.compile(r"<(/?)((?:per|org|loc|misc)\??|(?:cue|src|con|adr)\d+)>|&(lt|amp);")
+LABELS: dict[str, EntityLabel] = {"per": "PER", "org": "ORG", "loc": "LOC", "misc": "MISC"}
+NAMES = {tag + mark: (label, mark == "?") for tag, label in LABELS.items() for mark in ("", "?")}
+OPTIONAL = "optional"
 ROLE_TAGS = {"cue": "cue", "src": "source", "con": "content", "adr": "addressee"}
 
 
@@ -62,14 +65,15 @@ def parse(block: str) -> Document:
     meta = dict(_pair(row) for row in header.splitlines() if row.strip())
     name = meta.pop("id", "")
     text, spans, problems = _untag(body.removesuffix("\n"))
-    entities = sorted((Entity(s, NAMES[tag]) for tag in NAMES for s in spans.pop(tag, [])), key=lambda e: e.span)  # type: ignore[arg-type]
+    found = (Entity(s, label, ambiguous=doubt) for tag, (label, doubt) in NAMES.items() for s in spans.pop(tag, []))
+    entities = sorted(found, key=lambda e: e.span)
     claims: list[Claim] = []
     for row in filter(str.strip, rows.splitlines()):
         cells = [cell.strip() for cell in row.split("|")]
-        if len(cells) != 5:
-            problems.append(Problem("claim row", "needs number | type | source_type | stance | speaker", row))
+        if len(cells) != 5 and cells[5:] != [OPTIONAL]:
+            problems.append(Problem("claim row", f"needs number | type | source_type | stance | speaker [| {OPTIONAL}]", row))
             continue
-        number, kind, source_type, stance, speaker = cells
+        number, kind, source_type, stance, speaker = cells[:5]
         roles = {role: tuple(spans.pop(tag + number, [])) for tag, role in ROLE_TAGS.items()}
         try:
             claims.append(
@@ -79,6 +83,7 @@ def parse(block: str) -> Document:
                     source_type=source_type,
                     stance=stance,
                     speaker=None if speaker == "-" else speaker,
+                    core=len(cells) == 5,
                     **roles,  # type: ignore[arg-type]
                 )
             )
@@ -101,7 +106,7 @@ def write(documents: Iterable[Document], path: Path) -> None:
 
 def render(document: Document) -> str:
     """One article as mark-up; ``parse(render(d)) == d`` when claims are called c1, c2, … and no text line is ``---`` or ``===``."""
-    tagged = [(e.span, tag) for e in document.entities for tag, label in NAMES.items() if label == e.label]
+    tagged = [(e.span, tag) for e in document.entities for tag, kind in NAMES.items() if kind == (e.label, e.ambiguous)]
     for number, claim in enumerate(document.claims, 1):
         tagged += [(span, f"{tag}{number}") for tag, role in ROLE_TAGS.items() for span in claim.role(role)]  # type: ignore[arg-type]
     # At one offset: closers first (inner before outer), then openers (outer before inner).
@@ -114,7 +119,8 @@ def render(document: Document) -> str:
     body += _escape(document.text[last:])
     header = "\n".join(f"{key}: {value}" for key, value in ({"id": document.id} | dict(document.meta)).items())
     rows = "".join(
-        f"{number} | {c.type} | {c.source_type} | {c.stance} | {c.speaker or '-'}\n" for number, c in enumerate(document.claims, 1)
+        f"{number} | {c.type} | {c.source_type} | {c.stance} | {c.speaker or '-'}{'' if c.core else f' | {OPTIONAL}'}\n"
+        for number, c in enumerate(document.claims, 1)
     )
     return f"{header}\n---\n{body}\n---\n{rows}"
 

@@ -1,0 +1,75 @@
+"""Two systems on the same gold documents: every measure of both, how sure the difference is, where it comes from.
+
+Keys of the comparison, version 1: version, documents, measures {name: {a, b, difference, interval, p}} (percent; names as in
+``counts.measures``; interval: paired bootstrap, p: paired approximate randomisation, uncorrected for the number of measures),
+changed [{id, wrong: {claims: [a, b], names: [a, b]}, change}], resampling {level, resamples, seed}. ``wrong`` are missed gold items
+plus predicted ones that are not right (claims by soft80, names strictly); ``change`` is that of b against a, negative for better.
+"""
+
+from __future__ import annotations
+
+from math import isnan
+from typing import Any
+
+import numpy as np
+
+from nisba.metrics.counts import FOUND, GOLD, KEYS, OVERALL, PREDICTED, RIGHT, Counts, measures
+from nisba.metrics.phenomena import SLICES
+from nisba.metrics.report import MismatchError, Pairs, tally
+from nisba.metrics.resampling import intervals, randomisation
+
+VERSION = 1
+WRONG = {"claims": ("claims.soft80", SLICES[0]), "names": ("names.strict", SLICES[0])}
+
+
+def compare(ours: Pairs, theirs: Pairs, *, resamples: int, seed: int = 0) -> dict[str, Any]:
+    """Compare a (``ours``) with b (``theirs``), paired with the same gold documents in the same order. Raises MismatchError."""
+    if [gold.id for gold, _ in ours] != [gold.id for gold, _ in theirs]:
+        raise MismatchError(["the two systems are paired with different gold documents"])
+    a, b = (tally(side).counts[:, :OVERALL] for side in (ours, theirs))
+    values = [measures(side.sum(axis=0, dtype=float)) for side in (a, b)]
+    spans = intervals(np.concatenate([a, b], axis=1), _difference, resamples=resamples, seed=seed) if len(a) > 1 else {}
+    chance = randomisation(a, b, measures, resamples=resamples, seed=seed)
+    result = {}
+    for key in values[0]:
+        one, other = (float(side[key]) for side in values)
+        known = not (isnan(one) or isnan(other))
+        result[key[1]] = {
+            "a": _percent(one),
+            "b": _percent(other),
+            "difference": _percent(other - one),
+            "interval": [_percent(edge) for edge in spans[key]] if known and key in spans else None,
+            "p": chance[key] if known else None,
+        }
+    return {
+        "version": VERSION,
+        "documents": len(a),
+        "measures": result,
+        "changed": _changed([gold.id for gold, _ in ours], a, b),
+        "resampling": {"level": 0.95, "resamples": resamples, "seed": seed},
+    }
+
+
+def _difference(sums: Counts) -> dict[Any, Counts]:
+    a, b = np.split(sums, 2, axis=-2)
+    one, other = measures(a), measures(b)
+    return {key: other[key] - one[key] for key in one}
+
+
+def _changed(ids: list[str], a: Counts, b: Counts) -> list[dict[str, Any]]:
+    """The documents whose number of wrong claims and names differs, those that changed most first."""
+    rows = []
+    for i, name in enumerate(ids):
+        wrong = {kind: [int(_wrong(side[i, KEYS.index(key)])) for side in (a, b)] for kind, key in WRONG.items()}
+        change = sum(after - before for before, after in wrong.values())
+        if any(after != before for before, after in wrong.values()):
+            rows.append({"id": name, "wrong": wrong, "change": change})
+    return sorted(rows, key=lambda row: -abs(row["change"]))
+
+
+def _wrong(counts: Counts) -> float:
+    return float(counts[PREDICTED] - counts[RIGHT] + counts[GOLD] - counts[FOUND])
+
+
+def _percent(value: float) -> float | None:
+    return None if isnan(value) else round(100 * value, 2)
