@@ -12,6 +12,7 @@ for mixed's precision. Overall, right and found are the same.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
@@ -73,22 +74,25 @@ def names(gold: Document, predicted: Document) -> Counts:
 
 def _certain(entities: Sequence[Entity], others: Sequence[Entity]) -> list[Entity]:
     """The names that count, in text order: not ambiguous themselves, nor over none but ambiguous names of the other side."""
+    others = sorted(others, key=lambda e: e.span)
+    starts, ends = [e.span.start for e in others], [e.span.end for e in others]
     result = []
     for entity in sorted((e for e in entities if not e.ambiguous), key=lambda e: e.span):
-        met = [other.ambiguous for other in others if entity.span.overlaps(other.span)]
-        if not met or not all(met):
+        met = others[bisect_right(ends, entity.span.start) : bisect_left(starts, entity.span.end)]
+        if not met or not all(other.ambiguous for other in met):
             result.append(entity)
     return result
 
 
 def _partial(ours: Sequence[Span], theirs: Sequence[Span]) -> tuple[float, int, float, int]:
-    """Spans of one side do not overlap each other, so taking the first free partner in text order pairs as many as can be."""
-    hits, free = 0.0, list(theirs)
+    """Spans in text order, those of one side apart: taking the first free partner in turn pairs as many as can be."""
+    hits, at = 0.0, 0
     for span in ours:
-        partner = next((other for other in free if span.overlaps(other)), None)
-        if partner is not None:
-            hits += 1.0 if partner == span else 0.5
-            free.remove(partner)
+        while at < len(theirs) and theirs[at].end <= span.start:
+            at += 1
+        if at < len(theirs) and theirs[at].start < span.end:
+            hits += 1.0 if theirs[at] == span else 0.5
+            at += 1
     return hits, len(ours), hits, len(theirs)
 
 
