@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from nisba import config, encoder, files
 from nisba.cli import main
 from nisba.fit import save
 from nisba.formats import jsonl
-from nisba.schema import Document
+from nisba.schema import Claim, Document, Span
 
 ANCHORS = -0.15  # the bias with which random weights see an anchor here and there
 
@@ -139,13 +140,13 @@ def test_documents_that_do_not_match_are_listed(seeds, tmp_path, capsys):
     gold, part, bad = (tmp_path / name for name in ("gold.jsonl", "part.jsonl", "bad.jsonl"))
     jsonl.write(seeds[:3], gold)
     jsonl.write([seeds[0], replace(seeds[9], text=seeds[9].text + " x")], part)
-    missing = f"{seeds[1].id}: no prediction\n{seeds[2].id}: no prediction\n{seeds[9].id}: no gold document\n"
+    missing = "".join(f"{d.id}: not in the predictions\n" for d in seeds[1:3]) + f"{seeds[9].id}: not in the gold documents\n"
     out, report = tmp_path / "r.json", tmp_path / "r.html"
     arguments = ["evaluate", "--predictions", str(part), "--gold", str(gold), "-o", str(out), "--report", str(report)]
     assert main(arguments) == 1
     assert capsys.readouterr().err == f"nisba: the documents do not match:\n{missing}"
     assert main(["agreement", str(gold), str(part)]) == 1
-    assert missing in capsys.readouterr().err
+    assert capsys.readouterr().err.count(": not in the second annotator's documents") == 2
     assert main(["compare", str(gold), str(part), "--gold", str(gold)]) == 1
     assert capsys.readouterr().err.count(f"{part}: ") == 3
     # Both files' own problems at once: an id given twice, another version of the schema.
@@ -157,6 +158,84 @@ def test_documents_that_do_not_match_are_listed(seeds, tmp_path, capsys):
     assert f"{part}:2: {seeds[0].id}: id: given before, in line 1" in message
     assert not out.exists()
     assert not report.exists()
+
+
+def test_a_result_takes_the_place_of_nothing_that_was_read(seeds, tmp_path, capsys):
+    gold, found, folder = tmp_path / "gold.jsonl", tmp_path / "found.jsonl", tmp_path / "folder"
+    folder.mkdir()
+    for file in (gold, found):
+        jsonl.write(seeds[:2], file)
+    before = gold.read_bytes()
+    score = ["evaluate", "--predictions", str(found), "--gold", str(gold)]
+    for arguments, message in (
+        ([*score, "-o", str(gold)], "is read by this command"),
+        ([*score, "--report", str(found)], "is read by this command"),
+        ([*score, "-o", str(tmp_path / "x"), "--report", str(tmp_path / "x")], "named for both"),
+        ([*score, "-o", str(tmp_path / "r.json"), "--report", str(folder)], "is a folder"),
+        (["compare", str(found), str(found), "--gold", str(gold), "-o", str(found)], "is read by this command"),
+        (["agreement", str(gold), str(found), "-o", str(gold)], "is read by this command"),
+    ):
+        assert main(arguments) == 1
+        assert message in capsys.readouterr().err
+    assert sorted(tmp_path.iterdir()) == [folder, found, gold]
+    assert gold.read_bytes() == before
+
+
+def test_page_and_report_appear_together_or_not_at_all(seeds, tmp_path, monkeypatch):
+    gold, out = tmp_path / "gold.jsonl", tmp_path / "out"
+    jsonl.write(seeds[:2], gold)
+    full = iter([None, OSError(errno.ENOSPC, "No space left on device")])
+
+    def fsync(_):
+        if (error := next(full)) is not None:
+            raise error
+
+    monkeypatch.setattr(files.os, "fsync", fsync)
+    arguments = ["evaluate", "--predictions", str(gold), "--gold", str(gold), "--resamples", "0"]
+    assert main([*arguments, "-o", str(out / "r.json"), "--report", str(out / "r.html")]) == 1
+    assert not [file for file in out.iterdir() if file.suffix == ".partial"]
+    assert not (out / "r.json").exists()
+
+
+def test_hostile_categories_and_ids_are_text_to_the_terminal(tmp_path, capsys):
+    gold, found = tmp_path / "gold.jsonl", tmp_path / "found.jsonl"
+    claim = Claim("c", content=(Span(0, 3),))
+    bad = Document("[/red]\x1b[2J", "نعم", (), (claim,), {"category": "[bold]x[/y]\x1b[31m"})
+    jsonl.write([bad, replace(bad, id="b")], gold)
+    jsonl.write([replace(bad, claims=()), replace(bad, id="b")], found)
+    assert main(["evaluate", "--predictions", str(found), "--gold", str(gold), "--resamples", "0"]) == 0
+    assert main(["compare", str(gold), str(found), "--gold", str(gold), "--resamples", "10"]) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "[/red]" in out
+    assert "[bold]x" in out
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "-1", "1.5", "٣", ""])
+def test_wrong_numbers_of_resamples(value, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["agreement", "a.jsonl", "b.jsonl", f"--resamples={value}"])
+    assert end.value.code == 2
+    assert "must be a whole number from 0 to 1000000" in capsys.readouterr().err
+
+
+def test_a_closed_pipe_ends_quietly(seeds, tmp_path):
+    gold = tmp_path / "gold.jsonl"
+    jsonl.write(seeds[:3], gold)
+    command = [sys.executable, "-m", "nisba.cli", "agreement", str(gold), str(gold), "--resamples", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
+
+
+def test_a_terminal_without_arabic(seeds, tmp_path):
+    gold = tmp_path / "gold.jsonl"
+    jsonl.write(seeds[:3], gold)
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = nisba_command("evaluate", "--predictions", gold, "--gold", gold, "--resamples", "0", env=environment)
+    assert done.returncode == 0
+    assert rb"\u2265" in done.stdout
 
 
 def test_build_counts_what_encoding_loses(tiny, root, tmp_path, capsys, monkeypatch):
@@ -192,6 +271,7 @@ BAD = {
     "gold for a model": (["evaluate", "--model", "{model}", "--gold", "{bad}"], "--gold goes with --predictions"),
     "no such split": (["evaluate", "--model", "{model}", "--data", "tset"], "tset: no file, and no split of the model's run"),
     "missing predictions": (["evaluate", "--predictions", "none.jsonl", "--gold", "{bad}"], "none.jsonl: No such file"),
+    "no model": (["evaluate", "--model", "nope"], "nope: no such model folder"),
     "bad gold": (["compare", "{bad}", "{bad}", "--gold", "{bad}"], "bad.jsonl:1: not JSON"),
     "missing page input": (["show", "none.jsonl"], "none.jsonl: No such file or directory"),
     "unknown key": (["fit", "--config", "{quickstart}", "--set", "train.epoch=1"], "did you mean train.epochs?"),

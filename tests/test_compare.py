@@ -50,3 +50,11 @@ def test_the_other_way_round():
 def test_other_gold_documents_are_refused():
     with pytest.raises(MismatchError):
         compare(pair(GOLD, GOLD), pair(GOLD[:3], GOLD[:3]), resamples=10)
+
+
+def test_without_resamples_there_is_no_p_value():
+    values = compare(pair(GOLD, losing(3)), pair(GOLD, losing(1)), resamples=0)["measures"]["claims.strict.f1"]
+    assert values["interval"] is values["p"] is None
+    one = compare(pair(GOLD[:1], losing(1)[:1]), pair(GOLD[:1], GOLD[:1]), resamples=50)["measures"]["claims.strict.f1"]
+    assert one["difference"] > 0
+    assert one["interval"] is one["p"] is None

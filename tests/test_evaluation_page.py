@@ -1,5 +1,6 @@
 import json
 import re
+from itertools import pairwise
 
 import pytest
 from selenium.webdriver.common.by import By
@@ -153,6 +154,58 @@ def test_the_error_browser(driver, damaged, tmp_path):
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("width", [320, 375, 800, 1000, 1300, 1600])
+def test_no_width_breaks_the_page(driver, tmp_path, width):
+    """Long ids, categories and speakers wrap; the bars keep their room."""
+    long = "ا" * 200
+    claim = Claim("c", content=(Span(0, 3),), speaker=long)
+    gold = Document(long, "نعم", (), (claim,), {"category": long})
+    pairs = [(gold, Document(long, "نعم", (), (Claim("p", content=(Span(0, 3),), speaker=long + "ب"),)))]
+    (tmp_path / "report.html").write_text(page(pairs)[0], encoding="utf-8")
+    device = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 800}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", device)
+    driver.get((tmp_path / "report.html").as_uri())
+    assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+    tracks = driver.execute_script("return [...document.querySelectorAll('.track')].map(e => e.clientWidth)")
+    assert min(tracks) >= 40
+    driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.browser
+def test_a_jump_opens_what_a_filter_hides(driver, damaged, tmp_path):
+    html, report = page(damaged)
+    (tmp_path / "report.html").write_text(html, encoding="utf-8")
+    driver.get((tmp_path / "report.html").as_uri())
+    run = driver.execute_script
+    kinds = [error.kind for row in tally(damaged).errors for error in row]
+    wanted = kinds.index("wrong_speaker")
+    run("document.querySelector('.chip[data-kind=missed_cue]').click()")
+    assert run("return Number(document.getElementById('count').textContent)") == report["errors"]["missed_cue"]
+    # A claim that was missed: where it stands is outlined in the prediction's text.
+    assert run("return document.querySelectorAll('#detail section:last-child .away').length") > 0
+    assert run("return document.querySelectorAll('#detail section:last-child mark').length") == 0
+    run(f"location.hash = '#error-{wanted}'")
+    run("window.dispatchEvent(new HashChangeEvent('hashchange'))")
+    assert run("return document.querySelector('#list [aria-selected=true]').id") == f"e{wanted}"
+    assert run("return document.querySelectorAll('.chip[aria-pressed=true]').length") == 0
+    assert run("return location.hash") == f"#error-{wanted}"
+
+
+@pytest.mark.browser
+def test_what_assistive_technology_is_told(driver, damaged, tmp_path):
+    (tmp_path / "report.html").write_text(page(damaged)[0], encoding="utf-8")
+    driver.get((tmp_path / "report.html").as_uri())
+    run = driver.execute_script
+    widgets = "[...document.querySelectorAll('[tabindex], svg, [role]')].filter(e => e.role !== 'option')"
+    nameless = f"return {widgets}.filter(e => !e.ariaLabel).length"
+    assert run(nameless) == 0
+    assert run("return document.querySelectorAll('button:not([aria-pressed]):not(#clear)').length") == 0
+    levels = run("return [...document.querySelectorAll('h1,h2,h3,h4')].map(e => Number(e.tagName[1]))")
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+@pytest.mark.browser
 def test_a_phone_and_the_dark(driver, damaged, tmp_path):
     (tmp_path / "report.html").write_text(page(damaged)[0], encoding="utf-8")
     device = {"width": 375, "height": 800, "deviceScaleFactor": 2, "mobile": True}
@@ -174,3 +227,5 @@ def test_no_text_of_an_article_turns_the_page(driver, tmp_path):
     driver.get((tmp_path / "report.html").as_uri())
     bidi = "return [...document.querySelectorAll('#detail bdi, #list .id, #list .some')].map(e => getComputedStyle(e).unicodeBidi)"
     assert set(driver.execute_script(bidi)) == {"isolate"}
+    shown = "return [...document.querySelectorAll('#detail .facts .control')].map(e => e.title)"
+    assert driver.execute_script(shown) == ["U+202E"]

@@ -425,6 +425,7 @@ def test_by_length_and_category():
 
 def test_every_key_is_in_the_report():
     values = scored(GOLD, GOLD, resamples=10)
+    assert values["intervals"] is None  # one document: there is nothing to draw from
     keys = "version documents optional names claims links roles speaker attributes confusion by calibration errors intervals"
     assert list(values) == keys.split()
     assert values["version"] == 2
@@ -438,10 +439,10 @@ def test_inputs_that_do_not_match_are_refused():
     with pytest.raises(MismatchError) as error:
         pair([GOLD, GOLD, replace(GOLD, id="f")], [other, changed])
     assert error.value.problems == (
-        "d: twice in the gold",
+        "d: twice in the gold documents",
         f"d: the texts differ from character {len(TEXT)} on: «{TEXT[-10:]}», «{TEXT[-10:]} م»",
-        "f: no prediction",
-        "e: no gold document",
+        "f: not in the predictions",
+        "e: not in the gold documents",
     )
     with pytest.raises(MismatchError, match="… and 50 more"):
         pair([replace(GOLD, id=str(i)) for i in range(150)], [])

@@ -227,7 +227,10 @@ def test_items_that_are_no_documents(claims, bad, message):
 
 def test_documents_that_do_not_match(claims):
     gold, other, changed = (line(d) for d in (Document("a", "نعم"), Document("b", "نعم"), Document("a", "كلا")))
-    for predicted, message in ((other, "a: no prediction\nb: no gold document"), (changed, "a: the texts differ from character 0")):
+    for predicted, message in (
+        (other, "a: not in the predictions\nb: not in the gold documents"),
+        (changed, "a: the texts differ from character 0"),
+    ):
         with pytest.raises(MismatchError, match=message):
             claims.compute(predictions=[predicted], references=[gold])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import signal
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from nisba.predict import Predictor
 
 DEFAULT_CONFIG = "configs/arabert.yaml"
+MOST = 1_000_000  # resamples, and the largest seed
 TEXT, LINES = ".txt", ".jsonl"
 
 
@@ -35,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # its report on new heads would read like a fault
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that knows no Arabic gets escapes, not a traceback
+            stream.reconfigure(errors="backslashreplace")
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside: clean up as after Ctrl-C
     try:
@@ -51,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name = f"{error.filename}: " if error.filename else ""
         return fail(f"{name}{error.strerror or error}")
     except (ValueError, RuntimeError) as error:
-        if type(error).__module__.startswith("nisba."):
+        if isinstance(error, InputError) or type(error).__module__.startswith("nisba."):  # as __main__, ours is not of nisba
             return fail(str(error))
         raise
     return code
@@ -79,7 +84,9 @@ def parser() -> argparse.ArgumentParser:
     def resampled(sub: argparse.ArgumentParser, default: int) -> None:
         sub.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the result as JSON")
         sub.add_argument("--json", action="store_true", help="print the result as JSON, not as a table")
-        sub.add_argument("--resamples", type=natural, default=default, help=f"of the documents, 0 for none (default: {default})")
+        sub.add_argument(
+            "--resamples", type=natural, default=default, help=f"of the documents, 0 for none, at most {MOST} (default: {default})"
+        )
         sub.add_argument("--seed", type=natural, default=0, help="of the resampling (default: 0)")
 
     check_ = command("check", check, "list every problem of annotated files")
@@ -132,9 +139,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def natural(text: str) -> int:
-    """A whole number that is not negative, for argparse."""
-    if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f"must be a whole number, 0 or more: {excerpt(text)!r}")
+    """A whole number from 0 to MOST, for argparse."""
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(MOST)) or int(text) > MOST:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {MOST}: {excerpt(text)!r}")
     return int(text)
 
 
@@ -200,11 +207,26 @@ def fit(options: argparse.Namespace) -> int:
     return 0
 
 
+def results(options: argparse.Namespace) -> None:
+    """Raises InputError for a result that could not be written, or that would take the place of an input or of the other result."""
+    wanted = [path for path in (options.output, getattr(options, "report", None)) if path is not None]
+    given = [getattr(options, name, None) for name in ("first", "second", "gold", "predictions", "data")]
+    inputs = [Path(path).resolve() for path in given if path is not None]
+    for path in wanted:
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder; give the name of a file")
+        if path.resolve() in inputs:
+            raise InputError(f"{path}: is read by this command; give another name for the result")
+    if len({path.resolve() for path in wanted}) < len(wanted):
+        raise InputError(f"{wanted[0]}: named for both the result and the report")
+
+
 def evaluate(options: argparse.Namespace) -> int:
     """Print the scores, and write them where asked."""
     from nisba.metrics.report import pair, summary, tally
     from nisba.report.table import scores
 
+    results(options)
     if options.predictions:
         if options.gold is None or options.data is not None:
             raise InputError("evaluate --predictions needs --gold, and no --data")
@@ -214,17 +236,17 @@ def evaluate(options: argparse.Namespace) -> int:
 
         if options.gold is not None:
             raise InputError("evaluate --model takes its articles with --data; --gold goes with --predictions")
-        file = split(options.model, options.data)
+        file = articles(options.model, options.data)
         gold = list(jsonl.read(file))
         _, pairs = score(load(options.model), gold)
     counted = tally(pairs)
     result = summary(counted, resamples=options.resamples, seed=options.seed)
+    page = None
     if options.report:
         from nisba.report.evaluation import render
 
-        with atomic(options.report) as stream:
-            stream.write(render(pairs, counted, result))
-    return answer(result, scores, options)
+        page = render(pairs, counted, result)
+    return answer(result, scores, options, page)
 
 
 def compare(options: argparse.Namespace) -> int:
@@ -233,6 +255,7 @@ def compare(options: argparse.Namespace) -> int:
     from nisba.metrics.report import MismatchError, pair
     from nisba.report.table import comparison
 
+    results(options)
     gold, first, second = read_all(options.gold, options.first, options.second)
     pairs, problems = [], []
     for path, side in ((options.first, first), (options.second, second)):
@@ -251,16 +274,20 @@ def agreement(options: argparse.Namespace) -> int:
     from nisba.metrics.report import pair
     from nisba.report.table import agreed
 
-    pairs = pair(*read_all(options.first, options.second))
+    results(options)
+    pairs = pair(*read_all(options.first, options.second), sides=("first annotator's documents", "second annotator's documents"))
     return answer(measure(pairs, resamples=options.resamples, seed=options.seed), agreed, options)
 
 
-def answer(result: dict[str, Any], table: Callable[[dict[str, Any]], None], options: argparse.Namespace) -> int:
-    """A result as JSON in ``--output``, and on standard output as JSON or as a table."""
+def answer(
+    result: dict[str, Any], table: Callable[[dict[str, Any]], None], options: argparse.Namespace, page: str | None = None
+) -> int:
+    """A result as JSON in ``--output``, its page in ``--report``, both or neither; on standard output as JSON or as a table."""
     text = json.dumps(result, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
-    if options.output:
-        with atomic(options.output) as stream:
-            stream.write(text)
+    with ExitStack() as files:
+        for path, content in ((options.output, text), (getattr(options, "report", None), page)):
+            if path is not None and content is not None:
+                files.enter_context(atomic(path)).write(content)
     if options.json:
         sys.stdout.write(text)
     else:
@@ -282,10 +309,12 @@ def read_all(*paths: Path) -> list[list[Document]]:
     return files
 
 
-def split(model: str, name: str | None) -> Path:
+def articles(model: str, name: str | None) -> Path:
     """The file of ``--data``: an existing file, or a split that the model's run has kept."""
     if name and Path(name).is_file():
         return Path(name)
+    if not Path(model).exists():
+        raise InputError(f"{model}: no such model folder; for a model of the hub give annotated articles with --data FILE")
     folder = Path(model).parent / "data" / "documents"
     file = folder / f"{name or 'test'}.jsonl"
     if not file.is_file():

@@ -38,7 +38,10 @@ def decode(data: bytes, name: str) -> str:
 def atomic(path: Path) -> Iterator[IO[str]]:
     """A text stream whose file takes the place of ``path`` when the block ends well, and leaves no trace when it does not."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+    try:
+        descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=".nisba.", suffix=".partial")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None  # name what was asked for, not our own file
     try:
         with open(descriptor, "w", encoding="utf-8", newline="") as stream:
             os.fchmod(stream.fileno(), 0o666 & ~_umask())
@@ -46,9 +49,11 @@ def atomic(path: Path) -> Iterator[IO[str]]:
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(partial, path)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             os.unlink(partial)
+        if isinstance(error, OSError) and error.filename == partial:
+            raise OSError(error.errno, error.strerror, str(path)) from None
         raise
 
 

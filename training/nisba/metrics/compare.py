@@ -1,6 +1,7 @@
 """Two systems on the same gold documents: every measure of both, how sure the difference is, where it comes from.
 
-Keys of the comparison, version 1: version, documents, measures {name: {a, b, difference, interval, p}} (percent; names as in
+Keys of the comparison, version 1: version, documents, measures {name: {a, b, difference, interval, p}} (percent; interval and p
+null for one document or without resamples; names as in
 ``counts.measures``; interval: paired bootstrap, p: paired approximate randomisation, uncorrected for the number of measures),
 changed [{id, wrong: {claims: [a, b], names: [a, b]}, change}], resampling {level, resamples, seed}. ``wrong`` are missed gold items
 plus predicted ones that are not right (claims by soft80, names strictly); ``change`` is that of b against a, negative for better.
@@ -29,7 +30,7 @@ def compare(ours: Pairs, theirs: Pairs, *, resamples: int, seed: int = 0) -> dic
     a, b = (tally(side).counts[:, :OVERALL] for side in (ours, theirs))
     values = [measures(side.sum(axis=0, dtype=float)) for side in (a, b)]
     spans = intervals(np.concatenate([a, b], axis=1), _difference, resamples=resamples, seed=seed) if len(a) > 1 else {}
-    chance = randomisation(a, b, measures, resamples=resamples, seed=seed)
+    chance = randomisation(a, b, measures, resamples=resamples, seed=seed) if resamples and len(a) > 1 else {}
     result = {}
     for key in values[0]:
         one, other = (float(side[key]) for side in values)
@@ -39,7 +40,7 @@ def compare(ours: Pairs, theirs: Pairs, *, resamples: int, seed: int = 0) -> dic
             "b": _percent(other),
             "difference": _percent(other - one),
             "interval": [_percent(edge) for edge in spans[key]] if known and key in spans else None,
-            "p": chance[key] if known else None,
+            "p": chance.get(key) if known else None,
         }
     return {
         "version": VERSION,

@@ -15,7 +15,7 @@ Keys, version 2 (ratios and intervals are percent; null: nothing to divide by)::
                            length, category: {value: documents, names … attributes as above}}
     calibration           {ece, bins, average_precision, curve} in [0, 1], or null where claims have no scores
     errors                {kind: how many}
-    intervals             {level, resamples, seed}, or null where none were asked for
+    intervals             {level, resamples, seed}, or null where none were asked for or there is one document only
 
 SCORE is {precision, recall, f1, correct, predicted, found, gold, interval: {precision, recall, f1: [low, high]}}; precision =
 correct / predicted, recall = found / gold, where found differs from correct in slices only (see ``counts``). ACCURACY is
@@ -57,24 +57,26 @@ class MismatchError(ValueError):
         super().__init__("\n".join(["the documents do not match:", *problems[:LISTED], *more]))
 
 
-def pair(gold: Iterable[Document], predicted: Iterable[Document]) -> list[tuple[Document, Document]]:
+def pair(
+    gold: Iterable[Document], predicted: Iterable[Document], *, sides: tuple[str, str] = ("gold documents", "predictions")
+) -> list[tuple[Document, Document]]:
     """Gold and predicted documents by id, in gold's order. Raises MismatchError that lists what is missing, unknown, given twice
-    or of another text."""
-    sides, wrong = [], []
-    for name, documents in (("gold", gold), ("predictions", predicted)):
+    or of another text; ``sides`` are their names in it."""
+    found, wrong = [], []
+    for name, documents in zip(sides, (gold, predicted), strict=True):
         by_id: dict[str, Document] = {}
         for document in documents:
             if document.id in by_id:
                 wrong.append(f"{excerpt(document.id)}: twice in the {name}")
             by_id[document.id] = document
-        sides.append(by_id)
-    held, given = sides
+        found.append(by_id)
+    held, given = found
     for name, document in held.items():
         if name not in given:
-            wrong.append(f"{excerpt(name)}: no prediction")
+            wrong.append(f"{excerpt(name)}: not in the {sides[1]}")
         elif given[name].text != document.text:
             wrong.append(f"{excerpt(name)}: {_difference(document.text, given[name].text)}")
-    wrong += [f"{excerpt(name)}: no gold document" for name in given if name not in held]
+    wrong += [f"{excerpt(name)}: not in the {sides[0]}" for name in given if name not in held]
     if wrong:
         raise MismatchError(wrong)
     return [(document, given[name]) for name, document in held.items()]
@@ -172,7 +174,7 @@ def summary(counted: Tally, *, resamples: int = 0, seed: int = 0) -> dict[str, A
         "by": by,
         "calibration": None if counted.unscored else calibration(*points, gold),
         "errors": {kind: found[kind] for kind in KINDS},
-        "intervals": {"level": 0.95, "resamples": resamples, "seed": seed} if resamples else None,
+        "intervals": {"level": 0.95, "resamples": resamples, "seed": seed} if resamples and len(counted.ids) > 1 else None,
     }
 
 

@@ -16,7 +16,11 @@
   const side = (row, name) => row[name] < 0 ? null : articles[row.a][name][row[name]];
   const spans = (claim, role) => claim?.[role] ?? [];
   // Offsets are code points; a string of JavaScript counts UTF-16 units.
-  const points = text => /[\ud800-\udfff]/.test(text) ? Array.from(text) : text;
+  const split = new Map();
+  const points = text => {
+    if (!split.has(text)) split.set(text, /[\ud800-\udfff]/.test(text) ? Array.from(text) : text);
+    return split.get(text);
+  };
   const cut = (text, start, end) => typeof text === "string" ? text.slice(start, end) : text.slice(start, end).join("");
   const CONTROL = /([\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069])/;
 
@@ -31,6 +35,8 @@
     }
   };
 
+  const isolated = (classes, text) => { const box = element("bdi", classes); write(box, text); return box; };
+
   const marked = (text, claim, other) => {
     const paragraph = element("p", "text");
     paragraph.dir = "rtl";
@@ -41,7 +47,13 @@
     const roleAt = (c, x) => words.roles.find(role => spans(c, role).some(([start, end]) => start <= x && x < end));
     for (let i = 0; i + 1 < edges.length; i++) {
       const role = roleAt(claim, edges[i]), part = cut(all, edges[i], edges[i + 1]);
-      if (!role) { write(paragraph, part); continue; }
+      if (!role) {
+        if (claim || !roleAt(other, edges[i])) { write(paragraph, part); continue; }
+        const away = element("span", "away");
+        write(away, part);
+        paragraph.append(away);
+        continue;
+      }
       const mark = element("mark", role + (other && roleAt(other, edges[i]) !== role ? " alone" : ""));
       mark.title = words.role[role];
       write(mark, part);
@@ -50,15 +62,18 @@
     return paragraph;
   };
 
-  const facts = (claim, other) => {
+  const facts = (text, claim, other) => {
     const line = element("p", "facts");
     const add = (name, value, off) => {
       const item = element("span", off ? "off" : "", name + ": ");
-      item.append(element("bdi", "", value));
+      item.append(isolated("", value));
       line.append(item);
     };
     add("القائل", claim.speaker ?? "غير مذكور", other && !same(claim.speaker, other.speaker));
     for (const name of ["type", "source_type", "stance"]) add(words.attribute[name], words[name][claim[name]], other && claim[name] !== other[name]);
+    for (const role of words.roles) if (spans(claim, role).length && role !== "content")
+      add(words.role[role], spans(claim, role).map(([start, end]) => cut(points(text), start, end)).join(" … "),
+        other && JSON.stringify(spans(claim, role)) !== JSON.stringify(spans(other, role)));
     if (claim.score !== undefined) add("الثقة", claim.score.toFixed(2));
     if (claim.core === false) add("اختياري", "لا يُحتسب");
     return line;
@@ -69,21 +84,24 @@
   const detail = row => {
     const article = articles[row.a], pane = $("detail"), gold = side(row, "gold"), predicted = side(row, "predicted");
     const head = element("h3", "", words.kind[row.kind] + " ");
-    const name = element("bdi", "", article.id);
+    const name = isolated("", article.id);
     head.append("(", name, ")");
     const both = element("div", "sides");
     for (const [title, claim, other] of [["المرجع", gold, predicted], ["التنبؤ", predicted, gold]]) {
       const section = element("section");
       section.setAttribute("aria-label", title);
-      section.append(element("h3", "", title));
-      section.append(claim ? facts(claim, other) : element("p", "facts", "لا قول هنا"));
-      section.append(marked(article.text, claim, other));
+      section.append(element("h4", "", title));
+      section.append(claim ? facts(article.text, claim, other) : element("p", "facts", "لا قول هنا"));
+      const text = marked(article.text, claim, other);
+      text.setAttribute("role", "group");
+      text.setAttribute("aria-label", "نص المقال، " + title);
+      section.append(text);
       both.append(section);
     }
     pane.replaceChildren(head, both);
     // Each text is scrolled to its claim, or to where the other side has one.
     const [first, second] = [...both.querySelectorAll(".text")];
-    const ratio = text => { const mark = text.querySelector("mark"); return mark && (mark.offsetTop - text.offsetTop) / text.scrollHeight; };
+    const ratio = text => { const mark = text.querySelector("mark, .away"); return mark && (mark.offsetTop - text.offsetTop) / text.scrollHeight; };
     for (const [text, other] of [[first, second], [second, first]]) {
       const place = ratio(text) ?? ratio(other);
       if (place !== null) text.scrollTop = place * text.scrollHeight - 40;
@@ -107,7 +125,7 @@
       item.setAttribute("aria-setsize", shown.length);
       const line = element("span", "some");
       write(line, some(row));
-      item.append(element("span", "kind", words.kind[row.kind]), " ", element("bdi", "id", articles[row.a].id), line);
+      item.append(element("span", "kind", words.kind[row.kind]), " ", isolated("id", articles[row.a].id), line);
       part.append(item);
     }
     list.append(part);
@@ -125,7 +143,12 @@
     if (item.offsetTop < list.scrollTop || item.offsetTop + item.offsetHeight > list.scrollTop + list.clientHeight)
       list.scrollTop = item.offsetTop - 60;
     detail(shown[n]);
-    if (jump) history.replaceState(null, "", "#error-" + rows.indexOf(shown[n]));
+    if (jump) address("#error-" + rows.indexOf(shown[n]));
+  };
+
+  const address = hash => {
+    try { history.replaceState(null, "", hash || location.pathname + location.search); }
+    catch { /* a browser may limit how often; the address is a convenience */ }
   };
 
   const filter = () => {
@@ -142,12 +165,14 @@
 
   for (const chip of chips) chip.addEventListener("click", () => {
     chip.setAttribute("aria-pressed", String(chip.getAttribute("aria-pressed") !== "true"));
+    address("");
     filter();
   });
-  choice.addEventListener("change", filter);
+  choice.addEventListener("change", () => { address(""); filter(); });
   $("clear").addEventListener("click", () => {
     for (const chip of chips) chip.setAttribute("aria-pressed", "false");
     choice.value = "";
+    address("");
     filter();
   });
   list.addEventListener("scroll", () => { if (list.scrollTop + list.clientHeight > list.scrollHeight - 400) more(made + STEP); });
@@ -163,13 +188,16 @@
   });
   const jump = () => {
     const wanted = /^#error-(\d+)$/.exec(location.hash);
-    const at = wanted ? shown.indexOf(rows[Number(wanted[1])]) : -1;
-    if (at >= 0) select(at, {jump: false});
+    const row = wanted && rows[Number(wanted[1])];
+    if (!row) return;
+    if (!shown.includes(row)) $("clear").click();
+    select(shown.indexOf(row));
+    $("browser").scrollIntoView({block: "nearest"});
   };
   window.addEventListener("hashchange", jump);
   articles.forEach((article, a) => {
     if (!article.errors.length) return;
-    const option = element("option", "", article.id + " (" + article.errors.length + ")");
+    const option = element("option", "", "\u2068" + article.id.replace(new RegExp(CONTROL, "g"), "␣") + "\u2069 (" + article.errors.length + ")");
     option.value = a;
     choice.append(option);
   });

@@ -42,6 +42,7 @@ def render(pairs: Pairs, counted: Tally, report: dict[str, Any]) -> str:
         curve=curve(report["calibration"]),
         bins=bins(report["calibration"]),
         side=SIDE,
+        unscored=counted.unscored,
     )
 
 

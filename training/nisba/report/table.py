@@ -9,14 +9,23 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from nisba.schema import excerpt
+
 CHANGED = 10  # articles that a comparison lists
+
+
+class Terminal(Console):
+    """Leaves a closed pipe to the command, which ends quietly; rich would exit with 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 def scores(report: Mapping[str, Any], console: Console | None = None) -> None:
     """Print the report of ``metrics.report``: percent, the 95 % interval of F1 or accuracy, the number of gold items."""
-    console = console or Console()
+    console = console or Terminal()
     optional = report["optional"]
-    title = f"{report['documents']} articles" + "".join(f", {n} optional {kind} left out" for kind, n in optional.items() if n)
+    title = articles(report["documents"]) + "".join(f", {n} optional {kind} left out" for kind, n in optional.items() if n)
     table = Table(title=title, title_justify="left")
     for column in ("score", "precision", "recall", "F1", "95 %", "gold"):
         table.add_column(column, justify="left" if column == "score" else "right")
@@ -50,9 +59,11 @@ def scores(report: Mapping[str, Any], console: Console | None = None) -> None:
     table.add_section()
     for kind in ("type", "source_type", "phenomenon", "length", "category"):
         for value, part in report["by"][kind].items():
-            row(f"soft, {kind} {value}", part["claims"]["soft80"])
+            row(f"soft, {kind} {escape(excerpt(value))}", part["claims"]["soft80"])
     console.print(table)
-    if report["calibration"]:
+    if report["calibration"] is None:
+        console.print("claim scores: none, or not on every predicted claim")
+    else:
         values = report["calibration"]
         console.print(f"claim scores: ECE {values['ece']:.3f}, average precision {values['average_precision']:.3f}")
     console.print("errors: " + ", ".join(f"{kind} {n}" for kind, n in report["errors"].items()))
@@ -60,8 +71,8 @@ def scores(report: Mapping[str, Any], console: Console | None = None) -> None:
 
 def comparison(result: Mapping[str, Any], console: Console | None = None) -> None:
     """Print the comparison of ``metrics.compare``: F1 and accuracies, and the ten documents that changed most."""
-    console = console or Console()
-    table = Table(title=f"{result['documents']} articles", title_justify="left")
+    console = console or Terminal()
+    table = Table(title=articles(result["documents"]), title_justify="left")
     for column in ("measure", "A", "B", "B - A", "95 %", "p"):
         table.add_column(column, justify="left" if column == "measure" else "right")
     for name, values in result["measures"].items():
@@ -72,19 +83,21 @@ def comparison(result: Mapping[str, Any], console: Console | None = None) -> Non
     console.print(table)
     console.print("p: paired approximate randomisation, two-sided, not corrected for the number of measures")
     if result["changed"]:
-        table = Table(title=f"{len(result['changed'])} articles changed", title_justify="left")
+        table = Table(title=f"{articles(len(result['changed']))} changed", title_justify="left")
         for column in ("article", "wrong claims A", "B", "wrong names A", "B", "change"):
             table.add_column(column, justify="left" if column == "article" else "right")
         for row in result["changed"][:CHANGED]:
             table.add_row(
-                escape(row["id"]), *(str(n) for kind in ("claims", "names") for n in row["wrong"][kind]), f"{row['change']:+}"
+                escape(excerpt(row["id"])),
+                *(str(n) for kind in ("claims", "names") for n in row["wrong"][kind]),
+                f"{row['change']:+}",
             )
         console.print(table)
 
 
 def agreed(result: Mapping[str, Any], console: Console | None = None) -> None:
     """Print the agreement of ``metrics.agreement``."""
-    console = console or Console()
+    console = console or Terminal()
     scores(result["scores"], console)
     table = Table()
     table.add_column("coefficient")
@@ -93,6 +106,10 @@ def agreed(result: Mapping[str, Any], console: Console | None = None) -> None:
         for name, value in result[kind].items():
             table.add_row(f"{title}: {name}", "-" if value is None else f"{value:.3f}")
     console.print(table)
+
+
+def articles(count: int) -> str:
+    return f"{count} article{'s' * (count != 1)}"
 
 
 def _percent(value: float | None) -> str:
@@ -116,4 +133,4 @@ def statistics(parts: Mapping[str, Mapping[str, Any]], console: Console | None =
         table.add_section()
         for kind in sorted({kind for values in parts.values() for kind in values[key]}):
             table.add_row(f"{key}: {kind}", *(str(values[key].get(kind, 0)) for values in parts.values()))
-    (console or Console()).print(table)
+    (console or Terminal()).print(table)
