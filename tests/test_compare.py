@@ -4,7 +4,8 @@ import pytest
 
 from nisba.metrics import MismatchError, pair
 from nisba.metrics.compare import compare
-from tests.small import document, spelt
+from nisba.schema import Entity
+from tests.small import document, spelt, words
 
 GOLD = [replace(document(spelt("a", "qscccc"), spelt("b", "------qscccc")), id=f"d{i}") for i in range(12)]
 
@@ -30,10 +31,18 @@ def test_which_documents_changed():
     second = losing(1)
     second[4] = replace(second[4], claims=(*second[4].claims, spelt("s", "c"), spelt("t", "-c")))
     rows = compare(pair(GOLD, losing(3)), pair(GOLD, second), resamples=10)["changed"]
-    assert [(row["id"], row["wrong"]["claims"], row["change"]) for row in rows] == [
-        ("d4", [0, 2], 2),
-        ("d1", [1, 0], -1),
-        ("d2", [1, 0], -1),
+    assert [(row["id"], row["wrong"]["claims"], row["fixed"], row["new"]) for row in rows] == [
+        ("d4", [0, 2], 0, 2),
+        ("d1", [1, 0], 1, 0),
+        ("d2", [1, 0], 1, 0),
+    ]
+    # As many errors as before, but others; and names.
+    other = [replace(GOLD[0], claims=GOLD[0].claims[1:]), *GOLD[1:]]
+    named = [replace(d, entities=(Entity(words(0), "PER"),)) if d.id == "d7" else d for d in GOLD]
+    rows = compare(pair(named, losing(1)), pair(named, [*other[:7], named[7], *other[8:]]), resamples=10)["changed"]
+    assert [(row["id"], row["wrong"], row["fixed"], row["new"]) for row in rows] == [
+        ("d0", {"claims": [1, 1], "names": [0, 0]}, 1, 1),
+        ("d7", {"claims": [0, 0], "names": [1, 0]}, 0, 0),
     ]
 
 

@@ -16,7 +16,7 @@ from nisba.metrics import MismatchError, pair, report
 from nisba.metrics.align import TokenIndex, align, f1
 from nisba.metrics.counts import KEYS, count, measures, same_name
 from nisba.metrics.report import length
-from nisba.schema import Entity
+from nisba.schema import Entity, Span
 from tests.small import TEXT, claims, document, entities, spelt, words
 from tests.strategies import documents
 
@@ -371,6 +371,157 @@ def test_ambiguous_names_count_neither_for_nor_against():
         assert values["strict"]["predicted"] == 1
     across = scored(gold, document(entities=[Entity(words(1, 4), "PER")]))["names"]  # over a certain name too: it counts
     assert (across["strict"]["predicted"], across["partial"]["correct"]) == (1, 0.5)
+
+
+# Edges: each of these falls to one changed comparison
+
+
+@pytest.mark.parametrize(
+    ("gold", "predicted", "soft80", "soft50"),
+    [
+        ("cccc", "cccccc", 1, 1),  # F1 = 8/10, exactly 0.8
+        ("ccc", "ccccc", 0, 1),  # 6/8
+        ("c", "ccc", 0, 1),  # 2/4, exactly 0.5
+        ("cc", "-ccc", 0, 0),  # 2/5
+    ],
+)
+def test_thresholds_of_the_soft_scores(gold, predicted, soft80, soft50):
+    values = scored(document(spelt("a", gold)), document(spelt("x", predicted)))["claims"]
+    assert (values["soft80"]["correct"], values["soft50"]["correct"]) == (soft80, soft50)
+
+
+def test_a_source_where_gold_has_none_is_no_link():
+    assert scored(document(spelt("a", "--cccc")), document(spelt("x", "s-cccc")))["claims"]["soft80"]["correct"] == 0
+
+
+def test_tokens_that_touch():
+    index = TokenIndex("«نعم»، لا")  # five tokens: « نعم » ، لا
+    assert len(index) == 5
+    assert index.of([Span(1, 4)]) == 0b00010
+    assert index.of([Span(1, 4), Span(7, 9)]) == 0b10010
+    assert index.of([Span(0, 9)]) == 0b11111
+    assert index.of([]) == 0
+
+
+def test_token_f1_by_hand():
+    assert f1(0b1111, 0b0011) == pytest.approx(2 * 2 / (4 + 2))
+    assert f1(0b1100, 0b0011) == f1(0, 0) == f1(0b1, 0) == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "source_type", "speaker"),
+    [
+        ("named", "person", "بُ خالد"),  # token 1 is ب; diacritics aside
+        ("named", "organization", "هيئة ب"),
+        ("described", "role", "ب خالد"),
+        ("described", "document", "ب"),
+        ("described", "person", "ليلى"),
+        ("described", "person", None),
+    ],
+)
+def test_how_the_source_tells_the_speaker(kind, source_type, speaker):
+    gold = document(spelt("a", "qsccc", source_type=source_type, speaker=speaker))
+    totals = {name: row["total"] for name, row in scored(gold, gold)["speaker"].items()}
+    assert totals == {"all": 1, "named": 0, "described": 0, "dropped": 0} | {kind: 1}
+
+
+def test_links_are_counted_once_and_without_addressees():
+    gold = document(spelt("a", "qsccccaa"))
+    assert scored(gold, gold)["links"]["gold"] == 3  # cue–source, cue–content, source–content
+    twice = document(spelt("x", "qscccc"), spelt("y", "qscccc"))
+    links = scored(gold, twice)["links"]
+    assert (links["correct"], links["predicted"], links["found"], links["gold"]) == (3, 6, 3, 3)
+
+
+def test_edges_of_the_phenomena():
+    def of(*claims):
+        by = scored(document(*claims, text=long), document(*claims, text=long))["by"]["phenomenon"]
+        return {name for name, part in by.items() if part["claims"]["strict"]["gold"]}
+
+    long = " ".join("ا" * 60)
+    assert of(spelt("a", "c" * 20)) == {"cueless"}
+    assert of(spelt("a", "c" * 21)) == {"cueless", "long"}
+    assert of(spelt("a", "ccqcc")) == {"content_first", "split"}
+    assert of(spelt("a", "qcccs")) == set()
+    assert of(spelt("a", "qcca")) == {"addressee"}
+
+
+def test_accuracy_in_a_slice_is_over_gold_of_that_slice():
+    gold = document(spelt("a", "ccc", type="direct"), spelt("b", "---ccc", type="mixed"))
+    predicted = document(spelt("a", "ccc", type="mixed"), spelt("b", "---ccc", type="mixed"))
+    by = scored(gold, predicted)["by"]["type"]
+    assert {kind: (row["attributes"]["type"]["accuracy"], row["attributes"]["type"]["total"]) for kind, row in by.items()} == {
+        "direct": (0, 1),
+        "mixed": (100, 1),
+        "indirect": (None, 0),
+    }
+
+
+def test_intervals_stand_with_every_figure_of_every_slice():
+    whole, half = (replace(GOLD, id=name) for name in ("one", "two"))
+    pairs = [(replace(whole, id=str(i)), replace(half, id=str(i), claims=half.claims[: 1 + i % 2])) for i in range(10)]
+    values = report(pairs, resamples=200)
+    for part in (values, values["by"]["type"]["indirect"], values["by"]["length"]["0-127"], values["by"]["category"]["-"]):
+        recall = part["claims"]["soft80"]
+        low, high = recall["interval"]["recall"]
+        assert 50 <= low < recall["recall"] < high <= 100
+        assert part["speaker"]["all"]["interval"]["accuracy"][0] < part["speaker"]["all"]["accuracy"]
+    assert report(pairs, resamples=200) == values
+    assert values["intervals"] == {"level": 0.95, "resamples": 200, "seed": 0}
+    assert values["calibration"] is None
+
+
+def test_the_flags_of_predictions_say_nothing():
+    """Else a system could mark what it doubts as optional and be spared the false ones."""
+    gold = document(spelt("a", "qscccc"), entities=[Entity(words(0), "PER")])
+    doubtful = document(
+        spelt("x", "qscccc", core=False),
+        spelt("y", "--------c", core=False),
+        entities=[Entity(words(0), "PER", ambiguous=True), Entity(words(5), "LOC", ambiguous=True)],
+    )
+    ((_, predicted),) = pair([gold], [doubtful])
+    values = scored(gold, predicted)
+    assert (values["claims"]["strict"]["precision"], values["claims"]["strict"]["recall"]) == (50, 100)
+    assert values["names"]["strict"]["precision"] == 50
+    assert values["errors"]["spurious_cue"] == 1
+    ((_, other),) = pair([gold], [doubtful], annotators=True)
+    assert other == doubtful
+
+
+def test_optional_claims_take_nothing_from_others():
+    gold, optional = spelt("a", "qsccccccccc"), spelt("o", "qscccccccccc", core=False)
+    predicted = document(spelt("p", "qscccccccccc"))  # equals the optional one, and is a good answer to the other
+    alone, beside = (scored(document(*claims), predicted) for claims in ((gold,), (gold, optional)))
+    assert alone["claims"] == beside["claims"]
+    assert alone["roles"] == beside["roles"]
+    assert alone["links"] == beside["links"]
+    # A span that only an optional claim has makes no link to be judged.
+    gold, optional = spelt("a", "qs-cccc"), spelt("o", "q-s-----cccc", core=False)
+    predicted = document(spelt("p", "q-scccc"))
+    alone, beside = (scored(document(*claims), predicted) for claims in ((gold,), (gold, optional)))
+    assert alone["links"] == beside["links"]
+
+
+@MANY
+@given(claims(), claims(), claims())
+def test_optional_claims_cost_nothing(ours, theirs, more):
+    """Strict and recall: with optional claims besides, nothing is lost; precision can only gain."""
+    optional = [replace(claim, id=f"o{i}", core=False) for i, claim in enumerate(more)]
+    alone, beside = (exact(document(*claims), document(*theirs)) for claims in (ours, [*ours, *optional]))
+    assert beside["claims.strict.recall"] == pytest.approx(alone["claims.strict.recall"], nan_ok=True)
+    assert (
+        np.isnan(alone["claims.strict.precision"])
+        or not beside["claims.strict.precision"] < alone["claims.strict.precision"] - 1e-12
+    )
+
+
+def test_an_answer_to_an_optional_claim_alone_is_no_error():
+    """It overlaps a claim that counts a little, and the optional one in full."""
+    gold = document(spelt("a", "qsc"), spelt("o", "--ccccccccc", core=False))
+    values = scored(gold, document(spelt("p", "--ccccccccc")))
+    assert values["claims"]["soft50"]["predicted"] == 0
+    assert values["claims"]["soft50"]["gold"] == 1
+    assert {kind for kind, n in values["errors"].items() if n} == {"missed_cue"}
 
 
 # Names against the reference implementations

@@ -275,7 +275,7 @@ def agreement(options: argparse.Namespace) -> int:
     from nisba.report.table import agreed
 
     results(options)
-    pairs = pair(*read_all(options.first, options.second), sides=("first annotator's documents", "second annotator's documents"))
+    pairs = pair(*read_all(options.first, options.second), annotators=True)
     return answer(measure(pairs, resamples=options.resamples, seed=options.seed), agreed, options)
 
 

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from nisba.schema import ROLES, Claim, Document, Role, Span
 from nisba.text import tokens
 
-TIE, CORE = 1e-8, 1e-11  # weights that only decide between assignments of equal content F1
+TIE = 1e-8  # weight that only decides between assignments of equal content F1
+HALF = 0.5  # content token F1 from which a claim may answer an optional one
+Array = NDArray[np.float64]
 
 
 class TokenIndex:
@@ -61,10 +64,9 @@ class Held:
 class Alignment:
     """The claims of both sides in canonical order, who answers whom (gold number → predicted number), and who counts.
 
-    ``pairs`` is the one-to-one assignment that maximises the sum of content token F1; a pair without content overlap is no
-    pair. ``equal`` are the claims with equal cue, source and content, one to one. Optional claims take part in both, and then
-    count neither for nor against: ``core_gold`` and ``core_predicted`` hold the numbers of claims that are neither optional
-    nor paired with an optional one.
+    ``pairs`` is the one-to-one assignment of claims that count; a pair without content overlap is no pair. ``equal`` are the claims
+    that count with equal cue, source and content, one to one. ``core_gold`` and ``core_predicted`` hold the numbers of the claims
+    that count: those that are neither optional nor an answer to an optional one.
     """
 
     gold: tuple[Held, ...]
@@ -74,33 +76,41 @@ class Alignment:
     core_gold: frozenset[int]
     core_predicted: frozenset[int]
 
-    def core_pairs(self) -> list[tuple[int, int]]:
-        return [(g, p) for g, p in self.pairs.items() if g in self.core_gold]
-
 
 def align(gold: Document, predicted: Document, index: TokenIndex | None = None) -> Alignment:
-    """Align the claims of two annotations of one text.
+    """Align the claims of two annotations of one text such that the sum of content token F1 is greatest.
 
-    Assignments of equal content F1, as of a relay's two claims with one content, are decided by the overlap of cues and
-    sources, then in favour of claims that are not optional. Neither the order of the claims nor which side is called gold
-    changes who is paired with whom.
+    Assignments of equal sums, as of a relay's two claims with one content, are decided by the overlap of cues and sources. Neither
+    the order of the claims nor which side is called gold changes who is paired with whom.
+
+    Optional claims count neither for nor against. A claim that shares at least half (F1) of its content with an optional one and
+    less with every claim that counts, answers the optional one; the rest are aligned as if there were no optional ones; what is
+    then left without a partner and overlaps an optional claim answers that.
     """
     index = index or TokenIndex(gold.text)
-    theirs, ours = (_held(document, index) for document in (gold, predicted))
-    if [_order(h.claim) for h in theirs] <= [_order(h.claim) for h in ours]:
-        pairs = _assign(theirs, ours)
-    else:  # always solved from the same side, so that ties fall alike
-        pairs = {g: p for p, g in _assign(ours, theirs).items()}
-    optional_gold = {g for g, held in enumerate(theirs) if not held.claim.core}
-    optional_predicted = {p for p, held in enumerate(ours) if not held.claim.core}
-    doubtful = {(g, p) for g, p in pairs.items() if g in optional_gold or p in optional_predicted}
+    sides = [_held(document, index) for document in (gold, predicted)]
+    turned = [_order(h.claim) for h in sides[0]] > [_order(h.claim) for h in sides[1]]
+    rows, columns = sides[::-1] if turned else sides  # always solved from the same side, so that ties fall alike
+    alike = np.array([[f1(r.roles["content"], c.roles["content"]) for c in columns] for r in rows])
+    alike = alike.reshape(len(rows), len(columns))
+    core = [{i for i, held in enumerate(side) if held.claim.core} for side in (rows, columns)]
+    optional = [set(range(len(side))) - of for side, of in zip((rows, columns), core, strict=True)]
+    views = alike.T, alike  # of each side: the other side by this one
+    firmly = [_answers(views[k], optional[1 - k], _unlike(views[k], core[1 - k], core[k]), HALF) for k in (0, 1)]
+    kept = [core[k] - set(firmly[k].values()) for k in (0, 1)]
+    pairs = _assign(rows, columns, alike, sorted(kept[0]), sorted(kept[1]))
+    single = kept[0] - pairs.keys(), kept[1] - set(pairs.values())
+    loosely = [_answers(views[k], optional[1 - k] - firmly[k].keys(), single[k], 0.0) for k in (0, 1)]
+    kept = [kept[k] - set(loosely[k].values()) for k in (0, 1)]
+    if turned:
+        kept, pairs = kept[::-1], {g: p for p, g in pairs.items()}
     return Alignment(
-        gold=theirs,
-        predicted=ours,
+        gold=sides[0],
+        predicted=sides[1],
         pairs=pairs,
-        equal=_equal(theirs, ours),
-        core_gold=frozenset(range(len(theirs))) - optional_gold - {g for g, _ in doubtful},
-        core_predicted=frozenset(range(len(ours))) - optional_predicted - {p for _, p in doubtful},
+        equal=_equal(sides[0], sides[1], kept[0], kept[1]),
+        core_gold=frozenset(kept[0]),
+        core_predicted=frozenset(kept[1]),
     )
 
 
@@ -116,25 +126,38 @@ def _held(document: Document, index: TokenIndex) -> tuple[Held, ...]:
     )
 
 
-def _assign(rows: Sequence[Held], columns: Sequence[Held]) -> dict[int, int]:
-    """The optimal assignment (Kuhn 1955; ``scipy.optimize.linear_sum_assignment``)."""
-    worth = np.zeros((len(rows), len(columns)))
-    for i, row in enumerate(rows):
-        for j, column in enumerate(columns):
-            if row.roles["content"] & column.roles["content"]:
-                tie = f1(row.roles["cue"], column.roles["cue"]) + f1(row.roles["source"], column.roles["source"])
-                core = row.claim.core and column.claim.core
-                worth[i, j] = f1(row.roles["content"], column.roles["content"]) + TIE * tie + CORE * core
-    return {int(i): int(j) for i, j in zip(*linear_sum_assignment(worth, maximize=True), strict=True) if worth[i, j] > 0}
+def _unlike(alike: Array, rows: set[int], columns: set[int]) -> set[int]:
+    """The columns that share less than HALF with every row."""
+    return {c for c in columns if all(alike[r, c] < HALF for r in rows)}
 
 
-def _equal(gold: Sequence[Held], predicted: Sequence[Held]) -> dict[int, int]:
-    """Claims with equal keys, one to one; optional ones only where no other is left."""
+def _answers(alike: Array, rows: set[int], columns: set[int], least: float) -> dict[int, int]:
+    """Row → column, one to one, with content overlap of at least ``least``."""
+    some, others = sorted(rows), sorted(columns)
+    worth = alike[np.ix_(some, others)] if some and others else np.zeros((0, 0))
+    worth = np.where(worth >= least, worth, 0.0)
+    return {some[i]: others[j] for i, j in zip(*linear_sum_assignment(worth, maximize=True), strict=True) if worth[i, j] > 0}
+
+
+def _assign(
+    rows: Sequence[Held], columns: Sequence[Held], alike: Array, some: Sequence[int], others: Sequence[int]
+) -> dict[int, int]:
+    """The optimal assignment of some rows to some columns (Kuhn 1955; ``scipy.optimize.linear_sum_assignment``)."""
+    worth = np.zeros((len(some), len(others)))
+    for i, r in enumerate(some):
+        for j, c in enumerate(others):
+            if alike[r, c]:
+                one, other = rows[r].roles, columns[c].roles
+                worth[i, j] = alike[r, c] + TIE * (f1(one["cue"], other["cue"]) + f1(one["source"], other["source"]))
+    return {some[i]: others[j] for i, j in zip(*linear_sum_assignment(worth, maximize=True), strict=True) if worth[i, j] > 0}
+
+
+def _equal(gold: Sequence[Held], predicted: Sequence[Held], some: set[int], others: set[int]) -> dict[int, int]:
+    """Claims with equal keys, one to one."""
     waiting: dict[tuple[tuple[Span, ...], ...], list[int]] = defaultdict(list)
-    for p in sorted(range(len(predicted)), key=lambda p: not predicted[p].claim.core):
+    for p in sorted(others):
         waiting[predicted[p].key].append(p)
-    in_order = sorted(range(len(gold)), key=lambda g: not gold[g].claim.core)
-    return {g: waiting[gold[g].key].pop(0) for g in in_order if waiting[gold[g].key]}
+    return {g: waiting[gold[g].key].pop(0) for g in sorted(some) if waiting[gold[g].key]}
 
 
 def _order(claim: Claim) -> tuple[Any, ...]:

@@ -3,12 +3,14 @@
 Keys of the comparison, version 1: version, documents, measures {name: {a, b, difference, interval, p}} (percent; interval and p
 null for one document or without resamples; names as in
 ``counts.measures``; interval: paired bootstrap, p: paired approximate randomisation, uncorrected for the number of measures),
-changed [{id, wrong: {claims: [a, b], names: [a, b]}, change}], resampling {level, resamples, seed}. ``wrong`` are missed gold items
-plus predicted ones that are not right (claims by soft80, names strictly); ``change`` is that of b against a, negative for better.
+changed [{id, wrong: {claims: [a, b], names: [a, b]}, fixed, new}], resampling {level, resamples, seed}. ``wrong`` are missed gold
+items plus predicted ones that are not right (claims by soft80, names strictly); ``fixed`` are the errors (``errors``) that only a
+makes, ``new`` those that only b makes.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from math import isnan
 from typing import Any
 
@@ -16,7 +18,7 @@ import numpy as np
 
 from nisba.metrics.counts import FOUND, GOLD, KEYS, OVERALL, PREDICTED, RIGHT, Counts, measures
 from nisba.metrics.phenomena import SLICES
-from nisba.metrics.report import MismatchError, Pairs, tally
+from nisba.metrics.report import MismatchError, Pairs, Tally, tally
 from nisba.metrics.resampling import intervals, randomisation
 
 VERSION = 1
@@ -27,7 +29,8 @@ def compare(ours: Pairs, theirs: Pairs, *, resamples: int, seed: int = 0) -> dic
     """Compare a (``ours``) with b (``theirs``), paired with the same gold documents in the same order. Raises MismatchError."""
     if [gold.id for gold, _ in ours] != [gold.id for gold, _ in theirs]:
         raise MismatchError(["the two systems are paired with different gold documents"])
-    a, b = (tally(side).counts[:, :OVERALL] for side in (ours, theirs))
+    tallies = tally(ours), tally(theirs)
+    a, b = (counted.counts[:, :OVERALL] for counted in tallies)
     values = [measures(side.sum(axis=0, dtype=float)) for side in (a, b)]
     spans = intervals(np.concatenate([a, b], axis=1), _difference, resamples=resamples, seed=seed) if len(a) > 1 else {}
     chance = randomisation(a, b, measures, resamples=resamples, seed=seed) if resamples and len(a) > 1 else {}
@@ -46,7 +49,7 @@ def compare(ours: Pairs, theirs: Pairs, *, resamples: int, seed: int = 0) -> dic
         "version": VERSION,
         "documents": len(a),
         "measures": result,
-        "changed": _changed([gold.id for gold, _ in ours], a, b),
+        "changed": _changed(*tallies),
         "resampling": {"level": 0.95, "resamples": resamples, "seed": seed},
     }
 
@@ -57,15 +60,16 @@ def _difference(sums: Counts) -> dict[Any, Counts]:
     return {key: other[key] - one[key] for key in one}
 
 
-def _changed(ids: list[str], a: Counts, b: Counts) -> list[dict[str, Any]]:
-    """The documents whose number of wrong claims and names differs, those that changed most first."""
+def _changed(a: Tally, b: Tally) -> list[dict[str, Any]]:
+    """The documents whose errors differ, those with most differences first."""
     rows = []
-    for i, name in enumerate(ids):
-        wrong = {kind: [int(_wrong(side[i, KEYS.index(key)])) for side in (a, b)] for kind, key in WRONG.items()}
-        change = sum(after - before for before, after in wrong.values())
-        if any(after != before for before, after in wrong.values()):
-            rows.append({"id": name, "wrong": wrong, "change": change})
-    return sorted(rows, key=lambda row: -abs(row["change"]))
+    for i, name in enumerate(a.ids):
+        wrong = {kind: [int(_wrong(side.counts[i, KEYS.index(key)])) for side in (a, b)] for kind, key in WRONG.items()}
+        before, after = (Counter((error.kind, error.gold) for error in side.errors[i]) for side in (a, b))
+        fixed, new = (before - after).total(), (after - before).total()
+        if fixed or new or wrong["names"][0] != wrong["names"][1]:
+            rows.append({"id": name, "wrong": wrong, "fixed": fixed, "new": new})
+    return sorted(rows, key=lambda row: -(row["fixed"] + row["new"] + abs(row["wrong"]["names"][0] - row["wrong"]["names"][1])))
 
 
 def _wrong(counts: Counts) -> float:

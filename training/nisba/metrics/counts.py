@@ -13,6 +13,7 @@ for mixed's precision. Overall, right and found are the same.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
@@ -107,17 +108,15 @@ def claims(alignment: Alignment) -> Counts:
     """
     gold, predicted = alignment.gold, alignment.predicted
     found, right = (np.zeros((len(side), len(CLAIM_KEYS), 2)) for side in (gold, predicted))  # hits and totals of each claim
-    equal = {g: p for g, p in alignment.equal.items() if gold[g].claim.core and predicted[p].claim.core}
     for rows, side, core, hits in (
-        (found, gold, alignment.core_gold, set(equal)),
-        (right, predicted, alignment.core_predicted, set(equal.values())),
+        (found, gold, alignment.core_gold, alignment.equal.keys()),
+        (right, predicted, alignment.core_predicted, alignment.equal.values()),
     ):
-        for i, held in enumerate(side):
-            rows[i, _AT["claims.strict"]] = i in hits, i in hits or i in core
-            if i in core:
-                for key, total in _totals(held):
-                    rows[i, _AT[key], 1] = total
-    for g, p in alignment.core_pairs():
+        for i in core:
+            rows[i, _AT["claims.strict"]] = i in hits, 1
+            for key, total in _totals(side[i]):
+                rows[i, _AT[key], 1] = total
+    for g, p in alignment.pairs.items():
         for key, hit in _hits(gold[g], predicted[p]):
             found[g, _AT[key], 0] = right[p, _AT[key], 0] = hit
         for name in ATTRIBUTES:
@@ -164,16 +163,22 @@ def is_soft(gold: Held, predicted: Held, least: float = SOFT["soft80"]) -> bool:
 
 
 def _links(alignment: Alignment) -> tuple[Counts, Counts]:
-    """Hits and totals of links for each predicted and each gold claim."""
-    sides = alignment.predicted, alignment.gold
-    spans = [{(role, held.claim.role(role)) for held in side for role in LINKED} for side in sides]
-    both = spans[0] & spans[1]
-    links = [[_judged(held, both) for held in side] for side in sides]
-    known = [{link for row in side for link in row} for side in links]
+    """Hits and totals of links for each predicted and each gold claim. A link that one side has twice is right twice only where the
+    other has it twice."""
+    sides = (alignment.predicted, sorted(alignment.core_predicted)), (alignment.gold, sorted(alignment.core_gold))
+    ends = [{(role, side[i].claim.role(role)) for i in core for role in LINKED} for side, core in sides]
+    both = ends[0] & ends[1]
+    links = [{i: _judged(side[i], both) for i in core} for side, core in sides]
+    shared = [Counter(link for row in side.values() for link in row) for side in links]
+    left = shared[0] & shared[1]
     result = []
-    for side, core, others in zip(links, (alignment.core_predicted, alignment.core_gold), known[::-1], strict=True):
-        rows = [(len([x for x in row if x in others]), len(row)) if i in core else (0, 0) for i, row in enumerate(side)]
-        result.append(np.array(rows, dtype=float).reshape(-1, 2))
+    for (side, _), judged in zip(sides, links, strict=True):
+        rows, waiting = np.zeros((len(side), 2)), left.copy()
+        for i, row in judged.items():
+            for link in row:
+                rows[i] += waiting[link] > 0, 1
+                waiting[link] -= 1
+        result.append(rows)
     return result[0], result[1]
 
 

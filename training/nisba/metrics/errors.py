@@ -40,7 +40,7 @@ def errors(alignment: Alignment) -> Iterator[Error]:
     answered, answers = set(alignment.pairs), set(alignment.pairs.values())
     for g in sorted(alignment.core_gold - answered):
         yield Error("missed_cue", gold[g].claim.id, None)
-    for g, p in alignment.core_pairs():
+    for g, p in alignment.pairs.items():
         for kind in _kinds(alignment, gold[g], predicted[p]):
             yield Error(kind, gold[g].claim.id, predicted[p].claim.id)
     for p in sorted(alignment.core_predicted - answers):

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan
 from typing import Any
 
@@ -57,11 +57,13 @@ class MismatchError(ValueError):
         super().__init__("\n".join(["the documents do not match:", *problems[:LISTED], *more]))
 
 
-def pair(
-    gold: Iterable[Document], predicted: Iterable[Document], *, sides: tuple[str, str] = ("gold documents", "predictions")
-) -> list[tuple[Document, Document]]:
+def pair(gold: Iterable[Document], predicted: Iterable[Document], *, annotators: bool = False) -> list[tuple[Document, Document]]:
     """Gold and predicted documents by id, in gold's order. Raises MismatchError that lists what is missing, unknown, given twice
-    or of another text; ``sides`` are their names in it."""
+    or of another text.
+
+    What is optional is for gold to say: the flags of predicted claims and names are dropped, unless both sides are ``annotators``.
+    """
+    sides = ("first annotator's documents", "second annotator's documents") if annotators else ("gold documents", "predictions")
     found, wrong = [], []
     for name, documents in zip(sides, (gold, predicted), strict=True):
         by_id: dict[str, Document] = {}
@@ -79,7 +81,18 @@ def pair(
     wrong += [f"{excerpt(name)}: not in the {sides[0]}" for name in given if name not in held]
     if wrong:
         raise MismatchError(wrong)
-    return [(document, given[name]) for name, document in held.items()]
+    return [(document, given[name] if annotators else _firm(given[name])) for name, document in held.items()]
+
+
+def _firm(document: Document) -> Document:
+    """The document with nothing optional in it."""
+    if all(claim.core for claim in document.claims) and not any(entity.ambiguous for entity in document.entities):
+        return document
+    return replace(
+        document,
+        claims=tuple(replace(claim, core=True) for claim in document.claims),
+        entities=tuple(replace(entity, ambiguous=False) for entity in document.entities),
+    )
 
 
 def _difference(gold: str, other: str) -> str:
@@ -118,7 +131,7 @@ def tally(pairs: Pairs) -> Tally:
         result.optional["claims"] += sum(not claim.core for claim in gold.claims)
         result.errors.append(list(errors(alignment)))
         right = set()
-        for g, p in alignment.core_pairs():
+        for g, p in alignment.pairs.items():
             ours, theirs = alignment.predicted[p], alignment.gold[g]
             result.confusion.update((name, getattr(theirs.claim, name), getattr(ours.claim, name)) for name in ATTRIBUTES)
             if is_soft(theirs, ours):

@@ -84,7 +84,7 @@ def comparison(result: Mapping[str, Any], console: Console | None = None) -> Non
     console.print("p: paired approximate randomisation, two-sided, not corrected for the number of measures")
     if result["changed"]:
         table = Table(title=f"{articles(len(result['changed']))} changed", title_justify="left")
-        for column in ("article", "wrong claims A", "B", "wrong names A", "B", "change"):
+        for column in ("article", "wrong claims A", "B", "wrong names A", "B", "errors fixed", "new"):
             table.add_column(column, justify="left" if column == "article" else "right")
         for row in result["changed"][:CHANGED]:
             table.add_row(
