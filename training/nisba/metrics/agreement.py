@@ -24,8 +24,8 @@ def agreement(pairs: Pairs, *, resamples: int = 0, seed: int = 0) -> dict[str, A
 
     alpha: Krippendorff's α for nominal data (Krippendorff 2011, https://repository.upenn.edu/asc_papers/43). Units are tokens; the
     value of a token is whether it lies in that role of any claim, and for ``names`` its label or none.
-    kappa: Cohen's κ (Cohen 1960) of the attributes of aligned claims. Both null where only one value occurs.
-    Optional items are compared like others here; in ``scores`` they count neither for nor against.
+    Optional claims and ambiguous names are tokens like others.
+    kappa: Cohen's κ (Cohen 1960) of the attributes of aligned claims, optional ones aside. Both null where only one value occurs.
     """
     values: dict[str, list[tuple[Any, Any]]] = {name: [] for name in (*ROLES, "names", *ATTRIBUTES)}
     for one, other in pairs:
