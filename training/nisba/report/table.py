@@ -87,11 +87,8 @@ def comparison(result: Mapping[str, Any], console: Console | None = None) -> Non
         for column in ("article", "wrong claims A", "B", "wrong names A", "B", "errors fixed", "new"):
             table.add_column(column, justify="left" if column == "article" else "right")
         for row in result["changed"][:CHANGED]:
-            table.add_row(
-                escape(excerpt(row["id"])),
-                *(str(n) for kind in ("claims", "names") for n in row["wrong"][kind]),
-                f"{row['change']:+}",
-            )
+            wrong = (str(n) for kind in ("claims", "names") for n in row["wrong"][kind])
+            table.add_row(escape(excerpt(row["id"])), *wrong, str(row["fixed"]), str(row["new"]))
         console.print(table)
 
 
