@@ -29,6 +29,7 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/build_seeds.py --check
+	$(BIN)/python scripts/coverage.py --check
 
 seeds: $(READY)
 	$(BIN)/python scripts/build_seeds.py

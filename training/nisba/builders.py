@@ -118,7 +118,7 @@ def save(parts: Mapping[str, Sequence[Document]], folder: Path) -> None:
 
 def near_duplicates(documents: Sequence[Document]) -> list[list[Document]]:
     """Groups of articles that share at least ALIKE of the shorter one's 5-grams of tokens; most groups hold one article."""
-    shingles = [_shingles(document.text) for document in documents]
+    grams = [shingles(document.text) for document in documents]
     where: dict[int, list[int]] = defaultdict(list)
     group = list(range(len(documents)))
 
@@ -127,10 +127,10 @@ def near_duplicates(documents: Sequence[Document]) -> list[list[Document]]:
             i = group[i]
         return i
 
-    for i, mine in enumerate(shingles):
+    for i, mine in enumerate(grams):
         shared = Counter(other for shingle in mine for other in where[shingle])
         for other, count in shared.items():
-            if count >= ALIKE * min(len(mine), len(shingles[other])):
+            if count >= ALIKE * min(len(mine), len(grams[other])):
                 group[root(i)] = root(other)
         for shingle in mine:
             where[shingle].append(i)
@@ -206,7 +206,7 @@ def _words(document: Document) -> dict[str, Any]:
     }
 
 
-def _shingles(text: str) -> set[int]:
+def shingles(text: str) -> set[int]:
     units = [fold(span.of(text)) for span in tokens(text)]
     units = [unit for unit in units if any(map(str.isalnum, unit))]
     return {hash(tuple(units[i : i + GRAM])) for i in range(max(1, len(units) - GRAM + 1))}

@@ -126,6 +126,12 @@ def parser() -> argparse.ArgumentParser:
     agreement_.add_argument("second", type=Path, metavar="B", help="the same articles, annotated by somebody else")
     resampled(agreement_, 1000)
 
+    data_ = command("data", data, "corpora whose text is published elsewhere")
+    data_.add_argument("action", choices=["join"], help="put the text back under annotations that are shipped without it")
+    data_.add_argument("name", help="a folder of data/, as ant")
+    data_.add_argument("--source", type=Path, required=True, metavar="FILE", help="the corpus as JSON Lines (.jsonl, .jsonl.gz)")
+    data_.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="where the joined files go (default: runs/data/NAME)")
+
     predict_ = command("predict", predict, "find names and claims in texts")
     predict_.add_argument("--model", required=True, help="folder or hub id")
     predict_.add_argument("--input", required=True, metavar="PATH", help=".txt, .jsonl, a folder of them, or - for standard input")
@@ -321,6 +327,23 @@ def articles(model: str, name: str | None) -> Path:
         known = ", ".join(sorted(path.stem for path in folder.glob("*.jsonl"))) or "none"
         raise InputError(f"{name or file}: no file, and no split of the model's run (its splits: {known}); give a file with --data")
     return file
+
+
+def data(options: argparse.Namespace) -> int:
+    """Join the annotations of ``data/NAME/*.jsonl`` with the texts of their corpus; all files or none."""
+    from nisba.files import atomic_folder
+    from nisba.formats import standoff
+
+    folder = Path("data") / options.name
+    parts = sorted(folder.glob("*.jsonl"))
+    if not parts:
+        raise InputError(f"{folder}: no annotations here (*.jsonl); run nisba data in the project's folder")
+    texts = {document.id: document.text for document in jsonl.read(options.source)}
+    output = options.output or Path("runs") / "data" / options.name
+    with atomic_folder(output, marker=parts[0].name) as partial:
+        for part in parts:
+            print(f"{jsonl.write(standoff.read(part, texts), partial / part.name)} documents: {output / part.name}")
+    return 0
 
 
 def predict(options: argparse.Namespace) -> int:

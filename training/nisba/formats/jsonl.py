@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,13 @@ from nisba.schema import Document, SchemaError, excerpt
 
 
 def read(path: Path) -> Iterator[Document]:
-    """Every document of a file, as a stream. A file with problems raises FormatError with all of them once its end is reached."""
-    with path.open("rb") as stream:
-        yield from parse(stream, str(path))
+    """Every document of a file (``.gz``: packed), as a stream. A file with problems raises FormatError with all of them once its
+    end is reached."""
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+        try:
+            yield from parse(stream, str(path))
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise FormatError([f"{path}: not a whole gzip file: {error}"]) from None
 
 
 def parse(lines: Iterable[bytes], name: str) -> Iterator[Document]:
