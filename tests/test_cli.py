@@ -216,7 +216,7 @@ def test_wrong_numbers_of_resamples(value, capsys):
     with pytest.raises(SystemExit) as end:
         main(["agreement", "a.jsonl", "b.jsonl", f"--resamples={value}"])
     assert end.value.code == 2
-    assert "must be a whole number from 0 to 1000000" in capsys.readouterr().err
+    assert "must be a whole number from 0 to 100000" in capsys.readouterr().err
 
 
 def test_a_closed_pipe_ends_quietly(seeds, tmp_path):

@@ -42,7 +42,7 @@ def test_which_documents_changed():
     rows = compare(pair(named, losing(1)), pair(named, [*other[:7], named[7], *other[8:]]), resamples=10)["changed"]
     assert [(row["id"], row["wrong"], row["fixed"], row["new"]) for row in rows] == [
         ("d0", {"claims": [1, 1], "names": [0, 0]}, 1, 1),
-        ("d7", {"claims": [0, 0], "names": [1, 0]}, 0, 0),
+        ("d7", {"claims": [0, 0], "names": [1, 0]}, 1, 0),
     ]
 
 
@@ -67,3 +67,15 @@ def test_without_resamples_there_is_no_p_value():
     one = compare(pair(GOLD[:1], losing(1)[:1]), pair(GOLD[:1], GOLD[:1]), resamples=50)["measures"]["claims.strict.f1"]
     assert one["difference"] > 0
     assert one["interval"] is one["p"] is None
+
+
+def test_a_claim_lost_is_nothing_fixed():
+    """Four errors of one poor answer give way to one missed claim: it is still missed, and only the poor answer is gone."""
+    gold = [document(spelt("g", "qscccc", speaker="ب"), spelt("h", "------qscccc"))]
+    poor = [document(spelt("x", "-qccccs", type="direct", speaker="ليلى"), gold[0].claims[1])]
+    none = [document(gold[0].claims[1])]
+    (row,) = compare(pair(gold, poor), pair(gold, none), resamples=0)["changed"]
+    assert (row["wrong"]["claims"], row["fixed"], row["new"]) == ([2, 1], 1, 0)
+    others = [document(*gold[0].claims, spelt("s", roles)) for roles in ("------c", "-------c")]
+    (row,) = compare(pair(gold, others[:1]), pair(gold, others[1:]), resamples=0)["changed"]
+    assert (row["fixed"], row["new"]) == (1, 1)

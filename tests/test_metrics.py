@@ -14,9 +14,10 @@ from seqeval.scheme import IOB2
 
 from nisba.metrics import MismatchError, pair, report
 from nisba.metrics.align import TokenIndex, align, f1
-from nisba.metrics.counts import KEYS, count, measures, same_name
+from nisba.metrics.counts import KEYS, count, measures
 from nisba.metrics.report import length
-from nisba.schema import Entity, Span
+from nisba.schema import Claim, Entity, Span
+from nisba.text import same_name
 from tests.small import TEXT, claims, document, entities, spelt, words
 from tests.strategies import documents
 
@@ -522,6 +523,52 @@ def test_an_answer_to_an_optional_claim_alone_is_no_error():
     assert values["claims"]["soft50"]["predicted"] == 0
     assert values["claims"]["soft50"]["gold"] == 1
     assert {kind for kind, n in values["errors"].items() if n} == {"missed_cue"}
+
+
+def test_a_claim_that_overlaps_nothing_changes_no_pair():
+    """All contents tie here: the speakers decide, whatever else is predicted."""
+    gold = document(spelt("g0", "---c-c", speaker="ب"), spelt("g1", "---c-c", speaker="ليلى"))
+    predicted = [spelt("p0", "c----c", speaker="ب"), spelt("p1", "---c", speaker="ليلى")]
+    for more in ([], [spelt("x", "-----------c")], [spelt("x", "----------cc")]):
+        assert scored(gold, document(*predicted, *more))["speaker"]["all"]["correct"] == 2
+
+
+def test_a_relay_whose_right_pairing_is_not_the_sorted_one():
+    gold = document(spelt("a", "q---ccccc", speaker="ب"), spelt("b", "---qccccc"))
+    predicted = document(spelt("x", "---qccccc"), spelt("y", "--sqccccc", speaker="ب"))
+    found = align(gold, predicted)
+    assert {found.gold[g].claim.id: found.predicted[p].claim.id for g, p in found.pairs.items()} == {"a": "y", "b": "x"}
+
+
+def test_strict_needs_the_source():
+    gold, other = document(spelt("a", "qscccc")), document(spelt("x", "q-cccc"))
+    assert scored(gold, other)["claims"]["strict"]["correct"] == 0
+
+
+def test_an_exactly_found_optional_claim_costs_no_strict_precision():
+    gold = document(spelt("a", "qscccccc"), spelt("o", "qscccc", core=False))
+    strict = scored(gold, document(spelt("p", "qscccc")))["claims"]["strict"]
+    assert (strict["correct"], strict["predicted"], strict["gold"]) == (0, 0, 1)
+
+
+def test_punctuation_glued_to_a_name_hides_nothing():
+    text = "قال بنزروال، الذي حضر: نعم."
+    claim = Claim(
+        "c", cue=(Span(0, 3),), source=(Span(4, 21),), content=(Span(23, 26),), source_type="person", speaker="إلياس بنزروال"
+    )
+    gold = document(claim, text=text)
+    assert scored(gold, gold)["speaker"]["named"]["total"] == 1
+
+
+def test_names_that_touch():
+    """No overlap: a name that ends where another begins answers it neither in part nor as an ambiguous one."""
+    text = "ليلى،سعاد"
+    one, other = Span(0, 4), Span(5, 9)
+    gold = document(entities=[Entity(one, "PER"), Entity(Span(4 + 1, 9), "PER", ambiguous=True)], text=text)
+    values = scored(gold, document(entities=[Entity(one, "PER")], text=text))["names"]
+    assert values["partial"]["f1"] == values["strict"]["f1"] == 100
+    missed = scored(document(entities=[Entity(one, "PER")], text=text), document(entities=[Entity(other, "PER")], text=text))
+    assert missed["names"]["partial"]["correct"] == 0
 
 
 # Names against the reference implementations

@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from nisba.formats.markup import parse
-from nisba.metrics.counts import same_name
 from nisba.speakers import resolve
+from nisba.text import same_name
 
 CASES = {
     "the fullest name": (

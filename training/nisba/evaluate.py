@@ -10,7 +10,6 @@ from nisba.predict import Predictor
 from nisba.schema import Document
 
 
-def evaluate(predictor: Predictor, gold: Sequence[Document]) -> tuple[dict[str, Any], list[tuple[Document, Document]]]:
-    """The report of ``metrics.report``, without intervals, and the pairs of gold and predicted documents that it is of."""
-    pairs = pair(gold, predictor.stream(gold))
-    return report(pairs), pairs
+def evaluate(predictor: Predictor, gold: Sequence[Document]) -> dict[str, Any]:
+    """The report of ``metrics.report``, without intervals."""
+    return report(pair(gold, predictor.stream(gold)))

@@ -79,7 +79,7 @@ def fit(settings: config.Config) -> Path:
             losses += descend(accelerator, model, optimizer, data.share(step, accelerator, train), train)
             done += 1
         seconds = time.perf_counter() - began
-        dev, _ = evaluate(Predictor(bare.eval(), tokenizer, window=settings.model.window), parts["dev"])
+        dev = evaluate(Predictor(bare.eval(), tokenizer, window=settings.model.window), parts["dev"])
         [score] = broadcast_object_list([criterion(dev, train.metric)])  # all processes must agree on when to stop
         line = {
             "epoch": epoch + 1,

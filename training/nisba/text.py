@@ -61,6 +61,13 @@ def fold(text: str) -> str:
     return " ".join(text.translate(_FOLDED).split())
 
 
+def same_name(one: str | None, other: str | None) -> bool:
+    """Names alike but for the spelling of alef, ta marbuta and ya, diacritics, tatweel and spacing."""
+    if one is None or other is None:
+        return one is other
+    return fold(one) == fold(other)
+
+
 def cleaning(*, brackets: bool) -> normalizers.Normalizer:
     """Strips tashkeel and tatweel, maps addresses, Arabic-Indic digits and ``/``, shortens runs of a non-digit to two.
 

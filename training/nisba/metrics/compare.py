@@ -4,13 +4,12 @@ Keys of the comparison, version 1: version, documents, measures {name: {a, b, di
 null for one document or without resamples; names as in
 ``counts.measures``; interval: paired bootstrap, p: paired approximate randomisation, uncorrected for the number of measures),
 changed [{id, wrong: {claims: [a, b], names: [a, b]}, fixed, new}], resampling {level, resamples, seed}. ``wrong`` are missed gold
-items plus predicted ones that are not right (claims by soft80, names strictly); ``fixed`` are the errors (``errors``) that only a
-makes, ``new`` those that only b makes.
+items plus predicted ones that are not right (claims by soft80, names strictly); ``fixed`` is how many of these only a has,
+``new`` how many only b has.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from math import isnan
 from typing import Any
 
@@ -61,15 +60,14 @@ def _difference(sums: Counts) -> dict[Any, Counts]:
 
 
 def _changed(a: Tally, b: Tally) -> list[dict[str, Any]]:
-    """The documents whose errors differ, those with most differences first."""
+    """The documents where other claims or names are wrong, those with most differences first."""
     rows = []
     for i, name in enumerate(a.ids):
         wrong = {kind: [int(_wrong(side.counts[i, KEYS.index(key)])) for side in (a, b)] for kind, key in WRONG.items()}
-        before, after = (Counter((error.kind, error.gold) for error in side.errors[i]) for side in (a, b))
-        fixed, new = (before - after).total(), (after - before).total()
-        if fixed or new or wrong["names"][0] != wrong["names"][1]:
+        fixed, new = (a.wrong[i] - b.wrong[i]).total(), (b.wrong[i] - a.wrong[i]).total()
+        if fixed or new:
             rows.append({"id": name, "wrong": wrong, "fixed": fixed, "new": new})
-    return sorted(rows, key=lambda row: -(row["fixed"] + row["new"] + abs(row["wrong"]["names"][0] - row["wrong"]["names"][1])))
+    return sorted(rows, key=lambda row: -(row["fixed"] + row["new"]))
 
 
 def _wrong(counts: Counts) -> float:

@@ -3,7 +3,7 @@
 A document gives an array of shape (len(KEYS), 4): per key how many predicted items are right, how many were predicted, how
 many gold items were found, and how many there are. Counts of documents add up; bootstrap and randomisation resample them.
 P = right / predicted, R = found / gold, F1 = 2PR / (P + R), accuracy = found / gold; not a number where nothing is to be
-divided by. All averages are micro averages unless they are called macro.
+divided by, but F1 is 0 where one of P and R is a number. All averages are micro averages unless they are called macro.
 
 Items are names, claims, tokens of a role (``overlap``) or links. In a slice (a ``type``, say) the predicted items are those whose
 own annotation is in the slice, and likewise the gold items: a direct claim found as a mixed one is a hit for direct's recall and
@@ -18,12 +18,13 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
+import regex
 from numpy.typing import NDArray
 
 from nisba.metrics.align import Alignment, Held, f1
 from nisba.metrics.phenomena import SLICES, slices
-from nisba.schema import CLAIM_TYPES, ENTITY_LABELS, ROLES, SOURCE_TYPES, STANCES, Document, Entity, Role, Span
-from nisba.text import fold
+from nisba.schema import CLAIM_TYPES, ENTITY_LABELS, ROLES, SOURCE_TYPES, STANCES, WORD, Document, Entity, Role, Span
+from nisba.text import fold, same_name
 
 Counts = NDArray[np.float64]
 RIGHT, PREDICTED, FOUND, GOLD = range(4)
@@ -46,6 +47,7 @@ KEYS: tuple[tuple[str, tuple[str, str]], ...] = (
     *((key, slice_) for slice_ in SLICES for key in CLAIM_KEYS),
 )
 OVERALL = len(NAME_KEYS) + len(CLAIM_KEYS)  # the first of KEYS: those of all claims
+_WORD = regex.compile(f"{WORD}+")
 _AT = {key: i for i, key in enumerate(CLAIM_KEYS)}
 
 
@@ -100,7 +102,8 @@ def _partial(ours: Sequence[Span], theirs: Sequence[Span]) -> tuple[float, int, 
 def claims(alignment: Alignment) -> Counts:
     """Shape (len(SLICES), len(CLAIM_KEYS), 4).
 
-    claims.strict: cue, source and content all equal (all fragments). claims.soft80, soft50: an aligned pair with content token F1
+    claims.strict: cue, source and content all equal (all fragments), whoever the alignment pairs; what equals an optional claim and
+    no other is left out. claims.soft80, soft50: an aligned pair with content token F1
     of at least 0.8 or 0.5 whose sources share a token or are both empty. roles.strict: all fragments of an aligned pair's role
     equal. roles.overlap: tokens that the roles of an aligned pair share, over the tokens of that role. links: of the pairs of
     roles (cue, source, content) in one claim, those whose two spans both sides have, in whatever claim: linking on gold spans.
@@ -108,12 +111,13 @@ def claims(alignment: Alignment) -> Counts:
     """
     gold, predicted = alignment.gold, alignment.predicted
     found, right = (np.zeros((len(side), len(CLAIM_KEYS), 2)) for side in (gold, predicted))  # hits and totals of each claim
-    for rows, side, core, hits in (
-        (found, gold, alignment.core_gold, alignment.equal.keys()),
-        (right, predicted, alignment.core_predicted, alignment.equal.values()),
+    for rows, side, others, core, hits in (
+        (found, gold, predicted, alignment.core_gold, alignment.equal.keys()),
+        (right, predicted, gold, alignment.core_predicted, alignment.equal.values()),
     ):
+        optional = {held.key for held in others if not held.claim.core}
         for i in core:
-            rows[i, _AT["claims.strict"]] = i in hits, 1
+            rows[i, _AT["claims.strict"]] = i in hits, i in hits or side[i].key not in optional
             for key, total in _totals(side[i]):
                 rows[i, _AT[key], 1] = total
     for g, p in alignment.pairs.items():
@@ -196,15 +200,8 @@ def speaker_kind(held: Held) -> str:
     claim = held.claim
     if not claim.source:
         return "dropped"
-    shared = set(fold(held.source).split()) & set(fold(claim.speaker or "").split())
+    shared = set(_WORD.findall(fold(held.source))) & set(_WORD.findall(fold(claim.speaker or "")))
     return "named" if shared and claim.source_type in ("person", "organization") else "described"
-
-
-def same_name(one: str | None, other: str | None) -> bool:
-    """Names alike but for the spelling of alef, ta marbuta and ya, diacritics, tatweel and spacing."""
-    if one is None or other is None:
-        return one is other
-    return fold(one) == fold(other)
 
 
 def measures(sums: Counts) -> dict[tuple[tuple[str, str], str], Counts]:

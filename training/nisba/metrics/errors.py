@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nisba.metrics.align import Alignment, Held
-from nisba.metrics.counts import same_name
 from nisba.schema import Role
+from nisba.text import same_name
 
 KINDS = {
     "missed_cue": "a gold claim that no prediction answers",
@@ -17,7 +17,7 @@ KINDS = {
     "wrong_link": "the cue or source of another claim",
     "content_long": "content with words too many",
     "content_short": "content with words missing",
-    "content_shifted": "content with words too many and words missing",
+    "content_shifted": "content with words too many and words missing, or parted otherwise",
     "wrong_addressee": "another addressee, or other edges of it",
     "wrong_speaker": "another speaker",
     "wrong_attribute": "another type, source type or stance",
@@ -34,8 +34,7 @@ class Error:
 
 
 def errors(alignment: Alignment) -> Iterator[Error]:
-    """The errors of one document. Claims that are equal in cue, source and content have no error of these three, and optional
-    claims have none."""
+    """The errors of one document, by the alignment. Optional claims have none."""
     gold, predicted = alignment.gold, alignment.predicted
     answered, answers = set(alignment.pairs), set(alignment.pairs.values())
     for g in sorted(alignment.core_gold - answered):

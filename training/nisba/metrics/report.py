@@ -13,7 +13,7 @@ Keys, version 2 (ratios and intervals are percent; null: nothing to divide by)::
     confusion             {type, source_type, stance: {gold value: {predicted value: aligned pairs}}}
     by                    {type, source_type, phenomenon: {value: claims … attributes as above},
                            length, category: {value: documents, names … attributes as above}}
-    calibration           {ece, bins, average_precision, curve} in [0, 1], or null where claims have no scores
+    calibration           {ece, bins, average_precision, curve} in [0, 1], or null where a predicted claim that counts has no score
     errors                {kind: how many}
     intervals             {level, resamples, seed}, or null where none were asked for or there is one document only
 
@@ -33,7 +33,7 @@ from typing import Any
 
 import numpy as np
 
-from nisba.metrics.align import TokenIndex, align
+from nisba.metrics.align import Alignment, TokenIndex, align
 from nisba.metrics.calibration import calibration
 from nisba.metrics.counts import ATTRIBUTES, FOUND, GOLD, KEYS, OVERALL, PREDICTED, RIGHT, Counts, count, is_soft, measures
 from nisba.metrics.errors import KINDS, Error, errors
@@ -114,11 +114,12 @@ class Tally:
     scored: list[tuple[float, bool]]  # of the predicted claims that count: score, whether correct in soft80
     unscored: int  # predicted claims without a score
     errors: list[list[Error]]
+    wrong: list[Counter[Any]]  # per document, what is not right: missed gold and spurious predicted claims (soft80) and names
 
 
 def tally(pairs: Pairs) -> Tally:
     """Count every document once. Memory: 9 KB a document."""
-    result = Tally([], np.zeros((len(pairs), len(KEYS), 4), dtype=np.float32), [], [], Counter(), Counter(), [], 0, [])
+    result = Tally([], np.zeros((len(pairs), len(KEYS), 4), dtype=np.float32), [], [], Counter(), Counter(), [], 0, [], [])
     unscored = 0
     for row, (gold, predicted) in zip(result.counts, pairs, strict=True):
         index = TokenIndex(gold.text)
@@ -136,6 +137,7 @@ def tally(pairs: Pairs) -> Tally:
             result.confusion.update((name, getattr(theirs.claim, name), getattr(ours.claim, name)) for name in ATTRIBUTES)
             if is_soft(theirs, ours):
                 right.add(p)
+        result.wrong.append(_wrong(gold, predicted, alignment, right))
         for p in sorted(alignment.core_predicted):
             score = alignment.predicted[p].claim.score
             if score is None:
@@ -143,6 +145,15 @@ def tally(pairs: Pairs) -> Tally:
             else:
                 result.scored.append((score, p in right))
     return Tally(**{name: getattr(result, name) for name in Tally.__slots__} | {"unscored": unscored})
+
+
+def _wrong(gold: Document, predicted: Document, alignment: Alignment, right: set[int]) -> Counter[Any]:
+    """What is missed or spurious in a document, by its spans. ``right``: the numbers of predicted claims that are right."""
+    found = {g for g, p in alignment.pairs.items() if p in right}
+    missed = [("gold", alignment.gold[g].key) for g in alignment.core_gold - found]
+    spurious = [("predicted", alignment.predicted[p].key) for p in alignment.core_predicted - right]
+    held, given = ({(e.span, e.label) for e in d.entities if not e.ambiguous} for d in (gold, predicted))
+    return Counter([*missed, *spurious, *(("name", *name) for name in held ^ given)])
 
 
 def length(tokens: int) -> str:

@@ -35,7 +35,7 @@ def scores(report: Mapping[str, Any], console: Console | None = None) -> None:
         table.add_row(name, *ratios, _interval(values, "f1"), str(values["gold"]))
 
     def accuracy(name: str, values: Mapping[str, Any]) -> None:
-        table.add_row(name, "", "", f"{_percent(values['accuracy'])} %", _interval(values, "accuracy"), str(values["total"]))
+        table.add_row(name, "", "", _percent(values["accuracy"]), _interval(values, "accuracy"), str(values["total"]))
 
     row("names, strict", report["names"]["strict"])
     for label, values in report["names"]["by_label"].items():
@@ -84,7 +84,7 @@ def comparison(result: Mapping[str, Any], console: Console | None = None) -> Non
     console.print("p: paired approximate randomisation, two-sided, not corrected for the number of measures")
     if result["changed"]:
         table = Table(title=f"{articles(len(result['changed']))} changed", title_justify="left")
-        for column in ("article", "wrong claims A", "B", "wrong names A", "B", "errors fixed", "new"):
+        for column in ("article", "wrong claims A", "B", "wrong names A", "B", "fixed", "new"):
             table.add_column(column, justify="left" if column == "article" else "right")
         for row in result["changed"][:CHANGED]:
             wrong = (str(n) for kind in ("claims", "names") for n in row["wrong"][kind])
