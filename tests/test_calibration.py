@@ -24,6 +24,7 @@ def test_edges():
     assert perfect["ece"] == 0
     assert sum(row["claims"] for row in perfect["bins"]) == 2
     assert calibration([0.5], [False], gold=0)["average_precision"] == 0
+    assert calibration([0.5], [False], gold=0)["bins"][5]["claims"] == 1  # bins are closed on the left
     long = calibration([i / 1000 for i in range(1000)], [True] * 1000, gold=1000)
     assert len(long["curve"]) == 200
     assert (long["curve"][0]["threshold"], long["curve"][-1]["recall"]) == (0.999, 1)

@@ -39,6 +39,12 @@ def test_the_source_of_another_claim_is_a_wrong_link():
     assert ("wrong_source", "b", "y") in kinds  # none at all is no other claim's
 
 
+def test_part_of_another_source_is_a_wrong_source():
+    gold = [spelt("a", "qscccc"), spelt("b", "------qsscc")]
+    kinds = [error.kind for error in found(gold, [spelt("x", "q-cccc-s"), gold[1]])]
+    assert kinds == ["wrong_source"]
+
+
 def test_ids_are_those_of_the_claims():
     assert found([GOLD], []) == [Error("missed_cue", "g", None)]
     assert found([], [GOLD]) == [Error("spurious_cue", None, "g")]

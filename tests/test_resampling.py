@@ -32,7 +32,7 @@ def test_intervals_agree_with_scipy():
         method="percentile",
         rng=np.random.default_rng(1),
     ).confidence_interval
-    assert (low, high) == pytest.approx((theirs.low, theirs.high), abs=0.01)
+    assert (low, high) == pytest.approx((theirs.low, theirs.high), abs=0.002)  # a 90 % interval is 0.005 narrower
     assert low < data[:, 0].sum() / data[:, 1].sum() < high
 
 
