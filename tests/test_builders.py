@@ -8,7 +8,7 @@ from nisba import builders
 from nisba.encode import load_tokenizer
 from nisba.files import FormatError
 from nisba.formats import jsonl
-from nisba.schema import Document
+from nisba.schema import Claim, Document, Span
 
 
 def ids(parts):
@@ -78,3 +78,12 @@ def test_statistics_count(seeds):
     values = builders.statistics({"all": seeds})["all"]
     assert values["articles"] == len(seeds)
     assert values["claims"] == sum(values["type"].values()) == sum(values["stance"].values())
+
+
+def test_a_part_without_claims_has_its_columns(tmp_path):
+    parts = {"train": [Document("a", "نعم", (), (Claim("c", content=(Span(0, 3),)),))], "dev": [Document("b", "لا")], "test": []}
+    built = builders.datasets(parts)
+    assert {part: len(rows) for part, rows in built["claims"].items()} == {"train": 1, "dev": 0, "test": 0}
+    assert built["claims"]["dev"].features == built["claims"]["train"].features
+    builders.save(parts, tmp_path / "data")
+    assert (tmp_path / "data" / "claims" / "dev.parquet").is_file()

@@ -144,11 +144,14 @@ def datasets(parts: Mapping[str, Sequence[Document]]) -> dict[str, DatasetDict]:
     """The examples: ``names`` (a row an article), ``claims`` (a row a claim), ``documents`` (the interchange format)."""
     kinds = {"names": (name_rows, NAMES), "claims": (claim_rows, CLAIMS), "documents": (document_rows, DOCUMENTS)}
     return {
-        kind: DatasetDict(
-            {part: Dataset.from_list([r for d in docs for r in rows(d)], features=features) for part, docs in parts.items()}
-        )
+        kind: DatasetDict({part: _dataset([r for d in docs for r in rows(d)], features) for part, docs in parts.items()})
         for kind, (rows, features) in kinds.items()
     }
+
+
+def _dataset(rows: Sequence[Mapping[str, Any]], features: Features) -> Dataset:
+    """By columns: a part without a claim has no row to tell its columns from."""
+    return Dataset.from_dict({name: [row[name] for row in rows] for name in features}, features=features)
 
 
 def name_rows(document: Document) -> list[dict[str, Any]]:
