@@ -12,24 +12,19 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nisba.files import FormatError, atomic, decode
+from nisba.files import FormatError, atomic
 from nisba.formats import jsonl
-from nisba.schema import Document, SchemaError, excerpt, trim
+from nisba.inputs import InputError, articles, documents, read_all
+from nisba.schema import Document, excerpt
 
 if TYPE_CHECKING:
     from nisba.predict import Predictor
 
 DEFAULT_CONFIG = "configs/arabert.yaml"
 MOST = 100_000  # resamples (1.3 GB), and the largest seed
-TEXT, LINES = ".txt", ".jsonl"
-
-
-class InputError(ValueError):
-    """An input that is not there, cannot be read, or holds nothing."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name = f"{error.filename}: " if error.filename else ""
         return fail(f"{name}{error.strerror or error}")
     except (ValueError, RuntimeError) as error:
-        if isinstance(error, InputError) or type(error).__module__.startswith("nisba."):  # as __main__, ours is not of nisba
+        if type(error).__module__.startswith("nisba."):
             return fail(str(error))
         raise
     return code
@@ -299,34 +294,6 @@ def answer(
     return 0
 
 
-def read_all(*paths: Path) -> list[list[Document]]:
-    """The documents of several files. Raises FormatError with the problems of all of them."""
-    files: list[list[Document]] = []
-    problems: list[str] = []
-    for path in paths:
-        try:
-            files.append(list(jsonl.read(path)))
-        except FormatError as error:
-            problems += error.problems
-    if problems:
-        raise FormatError(problems)
-    return files
-
-
-def articles(model: str, name: str | None) -> Path:
-    """The file of ``--data``: an existing file, or a split that the model's run has kept."""
-    if name and Path(name).is_file():
-        return Path(name)
-    if not Path(model).exists():
-        raise InputError(f"{model}: no such model folder; for a model of the hub give annotated articles with --data FILE")
-    folder = Path(model).parent / "data" / "documents"
-    file = folder / f"{name or 'test'}.jsonl"
-    if not file.is_file():
-        known = ", ".join(sorted(path.stem for path in folder.glob("*.jsonl"))) or "none"
-        raise InputError(f"{name or file}: no file, and no split of the model's run (its splits: {known}); give a file with --data")
-    return file
-
-
 def data(options: argparse.Namespace) -> int:
     """Join the annotations of ``data/NAME/*.jsonl`` with the texts of their corpus; all files or none."""
     from nisba.files import atomic_folder
@@ -383,53 +350,6 @@ def load(model: str, device: str | None = None) -> Predictor:
     from nisba.predict import load as load_model
 
     return load_model(model, device=device)
-
-
-def documents(source: str) -> Iterator[Document]:
-    """The texts of an input: a ``.txt`` file is one document, a ``.jsonl`` file one a line, a folder its files in order of name,
-    ``-`` standard input (JSON Lines when its first character is ``{``, else one text). Raises InputError, FormatError."""
-    if source == "-":
-        stream = sys.stdin.buffer
-        lines = [stream.readline()]
-        while lines[-1] and not lines[-1].strip():
-            lines.append(stream.readline())
-        if lines[-1].lstrip().startswith(b"{"):
-            yield from jsonl.parse(chain(lines, stream), "standard input")
-        else:
-            yield text_document("stdin", decode(b"".join(lines) + stream.read(), "standard input"), "standard input")
-        return
-    path = Path(source)
-    if not path.exists():
-        raise InputError(f"{source}: no such file or folder")
-    if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.suffix in (TEXT, LINES) and p.is_file())
-        if not files:
-            raise InputError(f"{source}: holds no {TEXT} or {LINES} file")
-        seen: set[str] = set()
-        for file in files:
-            for document in file_documents(file, file.relative_to(path).with_suffix("").as_posix()):
-                if document.id in seen:
-                    raise InputError(f"{file}: the document id is given twice in {source}: «{excerpt(document.id)}»")
-                seen.add(document.id)
-                yield document
-    else:
-        yield from file_documents(path, path.stem)
-
-
-def file_documents(path: Path, name: str) -> Iterator[Document]:
-    if path.suffix == LINES:
-        yield from jsonl.read(path)
-    else:
-        yield text_document(name, decode(path.read_bytes(), str(path)), str(path))
-
-
-def text_document(name: str, text: str, where: str) -> Document:
-    if trim(text, 0, len(text)) is None:
-        raise InputError(f"{where}: holds no text")
-    try:
-        return Document(name, text)
-    except SchemaError as error:
-        raise InputError(f"{where}: {error}") from error
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from nisba.schema import ROLES, SOURCE_TYPES, STANCES, Claim, Document, Span, tr
 from nisba.text import PLACEHOLDERS, cleaning, quotations, sentences, splitting, words
 
 WINDOW = 384  # sub-words, special tokens included
-REACH = 512  # words on either side of an anchor among which its roles are looked for
+REACH = 1024  # words on either side of an anchor among which its roles are looked for
 PIECES = 12  # sub-words of one word that the encoder sees; the label rides on the first
 
 
