@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,3 +46,23 @@ def test_labels_of_a_batch(tiny, seeds):
     begins = sum(NAME_TAGS[i].startswith("B-") for i in batch.name_labels[batch.name_labels >= 0].tolist())
     assert begins == sum(len(d.entities) for d in seeds[:3])  # the sub-words behind a word's first continue its name
     assert batch.counts()[1] == claims
+
+
+def test_what_is_not_annotated_has_no_label(tiny, seeds):
+    tokenizer = load_tokenizer(str(tiny))
+    whole, names, roles = (
+        seeds[0],
+        replace(seeds[1], claims=(), meta={"layers": ["names"]}),
+        replace(seeds[2], meta={"layers": ["roles"]}),
+    )
+    examples = [encode(document, tokenizer, window=64) for document in (whole, names, roles)]
+    batch = collate(examples, [targets(example) for example in examples], pad=0)
+    first, second = len(examples[0].words), len(examples[1].words)
+    assert (batch.anchor_labels[:first] >= 0).all()
+    assert (batch.anchor_labels[first : first + second] == IGNORE).all()
+    assert batch.anchor_labels[first + second :].sum() == len(roles.claims)
+    assert (batch.source_type_labels >= 0).sum() == (batch.stance_labels >= 0).sum() == len(whole.claims)
+    assert batch.counts()[2:] == [int((batch.role_labels > 0).sum()), len(whole.claims), len(whole.claims)]
+    windows = [len(example.windows) for example in examples]
+    tagged = (batch.name_labels >= 0).any(1).tolist()
+    assert tagged == [True] * (windows[0] + windows[1]) + [False] * windows[2]

@@ -5,6 +5,7 @@ import pytest
 from datasets import load_dataset
 
 from nisba import builders
+from nisba.config import Data
 from nisba.encode import load_tokenizer
 from nisba.files import FormatError
 from nisba.formats import jsonl
@@ -71,7 +72,7 @@ def test_ids_are_unique_over_files(seeds, tmp_path):
     for name in ("a", "b"):
         jsonl.write(seeds[:1], tmp_path / f"{name}.jsonl")
     with pytest.raises(FormatError, match=r"given before, in .*a\.jsonl"):
-        builders.read([tmp_path / "a.jsonl", tmp_path / "b.jsonl"])
+        builders.read([str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")])
 
 
 def test_statistics_count(seeds):
@@ -87,3 +88,48 @@ def test_a_part_without_claims_has_its_columns(tmp_path):
     assert built["claims"]["dev"].features == built["claims"]["train"].features
     builders.save(parts, tmp_path / "data")
     assert (tmp_path / "data" / "claims" / "dev.parquet").is_file()
+
+
+def written(folder, **files):
+    for name, documents in files.items():
+        jsonl.write(documents, folder / f"{name}.jsonl")
+    return {name: [str(folder / f"{name}.jsonl")] for name in files}
+
+
+def test_whole_files_join_their_parts(seeds, tmp_path):
+    files = written(tmp_path, main=seeds[:20], more=seeds[20:25], dev=seeds[25:28], test=seeds[28:30])
+    plain = builders.parts(Data(paths=files["main"], dev=0.2, test=0.1))
+    whole = {"train_paths": files["more"], "dev_paths": files["dev"], "test_paths": files["test"]}
+    parts = builders.parts(Data(paths=files["main"], dev=0.2, test=0.1, **whole))
+    assert parts["train"] == plain["train"] + seeds[20:25]
+    assert parts["dev"] == plain["dev"] + seeds[25:28]
+    assert parts["test"] == plain["test"] + seeds[28:30]
+    alone = builders.parts(Data(paths=[], **whole))
+    assert ids(alone) == {part: {d.id for d in seeds[a:b]} for part, a, b in (("train", 20, 25), ("dev", 25, 28), ("test", 28, 30))}
+
+
+def test_near_duplicates_across_parts_leave_the_earlier_one(seeds, tmp_path, caplog):
+    copies = [replace(d, id=f"{d.id}-copy", text=d.text + " خبر", entities=(), claims=()) for d in seeds[:3]]
+    files = written(
+        tmp_path, train=seeds[:5], dev=[copies[0], *seeds[5:7]], test=[copies[1], seeds[5].__class__("x", seeds[6].text)]
+    )
+    parts = builders.parts(Data(paths=[], train_paths=files["train"], dev_paths=files["dev"], test_paths=files["test"]))
+    assert [d.id for d in parts["train"]] == [d.id for d in seeds[2:5]]
+    assert [d.id for d in parts["dev"]] == [copies[0].id, seeds[5].id]
+    assert "left out: 3 articles that are near-duplicates" in caplog.text
+    with pytest.raises(builders.DataError, match="no article is left for training"):
+        builders.apart({"train": seeds[:1], "dev": copies[:1], "test": []})
+
+
+@pytest.mark.parametrize("layers", [["names"], ["roles", "names"], "names", ["colours"], [7]])
+def test_articles_annotated_in_part_only_train(seeds, tmp_path, layers):
+    part = replace(seeds[0], meta={"layers": layers}, claims=())
+    files = written(tmp_path, part=[part], dev=seeds[1:2])
+    with pytest.raises(FormatError, match=rf"part\.jsonl: {part.id}: (annotated in part|meta\.layers: must be a list)"):
+        builders.parts(Data(paths=[], train_paths=files["dev"], dev_paths=files["part"]))
+    data = Data(paths=[], train_paths=files["part"], dev_paths=files["dev"])
+    if set(layers) <= {"names", "roles"}:
+        assert builders.parts(data)["train"] == [part]
+    else:
+        with pytest.raises(FormatError, match=r"meta\.layers: must be a list of attributes, names, roles"):
+            builders.parts(data)

@@ -134,3 +134,9 @@ def test_two_claims_on_one_cue_get_two_anchors(tokenizer):
     cue = (Span(0, 3),)
     document = Document("d", text, (), (Claim("a", content=(Span(4, 17),), cue=cue), Claim("b", content=(Span(18, 32),), cue=cue)))
     assert_lossless(document, encode(document, tokenizer))
+
+
+def test_a_claim_of_a_thousand_words_is_held(tokenizer):
+    text = "قال الوزير إن " + " ".join(["البند"] * 1000) + ". انتهى."
+    claim = Claim("c1", cue=(Span(0, 3),), source=(Span(4, 10),), content=(Span(11, len(text) - 8),), source_type="role")
+    assert_lossless(document := Document("d", text, claims=(claim,)), encode(document, tokenizer, window=384))

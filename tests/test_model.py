@@ -2,6 +2,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -180,3 +181,18 @@ def test_unreachable_hub_names_the_offline_way():
     with pytest.raises(encoder.EncoderError, match=r"--config configs/quickstart.yaml") as caught:
         encoder.build(config.Model())
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_not_annotated_moves_nothing(built, seeds):
+    _, tokenizer, model = built
+
+    def losses(document):
+        encoded = encode(document, tokenizer, window=64)
+        with torch.no_grad():
+            return model(collate([encoded], [targets(encoded)], pad=0)).tolist()
+
+    whole = losses(seeds[0])
+    names = losses(replace(seeds[0], claims=(), meta={"layers": ["names"]}))
+    roles = losses(replace(seeds[0], meta={"layers": ["roles"]}))
+    assert names == [pytest.approx(whole[0]), 0, 0, 0, 0]
+    assert roles == [0, pytest.approx(whole[1]), pytest.approx(whole[2]), 0, 0]

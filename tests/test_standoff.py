@@ -58,6 +58,8 @@ def test_join_from_the_command_line(tmp_path, seeds, capsys, monkeypatch):
     packed.write_bytes(gzip.compress(source.read_bytes()))
     for name, part in (("train", seeds[:2]), ("test", seeds[2:3])):
         standoff.write(part, tmp_path / "data" / "mine" / f"{name}.jsonl")
+    recipe = 'title = "x"\npublished = "x"\nlicence = "x"\ncitation = "x"\nformat = "trec"\n'
+    (tmp_path / "data" / "mine" / "recipe.toml").write_text(recipe, encoding="utf-8")
     for file in (source, packed):
         assert main(["data", "join", "mine", "--source", str(file), "-o", "out"]) == 0
         assert list(jsonl.read(tmp_path / "out" / "train.jsonl")) == seeds[:2]

@@ -87,7 +87,7 @@ def _label(batch: Batch, examples: Sequence[Encoded], labels: Sequence[Targets],
         for window in example.windows:
             row, previous = [], -1
             for owner in window.owners:
-                tag = target.names[owner] if owner >= 0 else IGNORE
+                tag = target.names[owner] if owner >= 0 and "names" in target.layers else IGNORE
                 # B- on a word's first sub-word, I- on the rest: a plain pipeline reads every sub-word.
                 row.append(tag + 1 if owner == previous and tag > 0 and tag % 2 == 1 else tag)
                 previous = owner
@@ -95,11 +95,19 @@ def _label(batch: Batch, examples: Sequence[Encoded], labels: Sequence[Targets],
     batch.name_labels = _padded(rows, IGNORE, length)
     anchor_batch(batch, examples, ((d, claim.anchor) for d, target in enumerate(labels) for claim in target.claims))
     claims = [claim for target in labels for claim in target.claims]
-    batch.anchor_labels = torch.zeros(len(batch.firsts), dtype=torch.long)
+    known = [
+        0 if "roles" in target.layers else IGNORE for example, target in zip(examples, labels, strict=True) for _ in example.words
+    ]
+    batch.anchor_labels = torch.tensor(known, dtype=torch.long)
     batch.anchor_labels[batch.anchors] = 1
     batch.role_labels = _padded([claim.roles for claim in claims], IGNORE, batch.pairs.shape[1])
-    batch.source_type_labels = torch.tensor([claim.source_type for claim in claims], dtype=torch.long)
-    batch.stance_labels = torch.tensor([claim.stance for claim in claims], dtype=torch.long)
+    attributes = [
+        (claim.source_type, claim.stance) if "attributes" in target.layers else (IGNORE, IGNORE)
+        for target in labels
+        for claim in target.claims
+    ]
+    batch.source_type_labels = torch.tensor([kind for kind, _ in attributes], dtype=torch.long)
+    batch.stance_labels = torch.tensor([stance for _, stance in attributes], dtype=torch.long)
 
 
 def _padded(rows: Sequence[Sequence[int]], value: int, length: int) -> Tensor:

@@ -6,9 +6,10 @@ Near-duplicates stay on one side of the split: an article can reach the test par
 from __future__ import annotations
 
 import json
+import logging
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,11 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from datasets import Sequence as ListOf
 
 from nisba.config import Data
-from nisba.encode import encode_all, targets
+from nisba.encode import LAYERS, encode_all, targets
 from nisba.files import FormatError, atomic_folder
 from nisba.formats import jsonl
 from nisba.labels import NAME_TAGS, ROLE_TAGS, tag
-from nisba.schema import CLAIM_TYPES, ROLES, SOURCE_TYPES, STANCES, Document
+from nisba.schema import CLAIM_TYPES, ROLES, SOURCE_TYPES, STANCES, Document, excerpt
 from nisba.text import fold, tokens, words
 
 
@@ -28,6 +29,7 @@ class DataError(ValueError):
     """Articles that cannot be split as asked."""
 
 
+LOG = logging.getLogger("nisba")
 SPLITS = ("train", "dev", "test")
 GRAM = 5  # tokens of a shingle
 ALIKE = 0.3  # share of the shorter article's shingles that makes two articles near-duplicates
@@ -58,23 +60,35 @@ CLAIMS = Features(
 DOCUMENTS = Features({"id": Value("string"), "text": Value("string"), "json": Value("string")})
 
 
-def read(paths: Iterable[str | Path]) -> list[Document]:
-    """All documents of some JSON Lines files. Raises FormatError with all problems of all files; ids are unique over them."""
-    documents: list[Document] = []
+def read(paths: Sequence[str], *, partly: Sequence[str] = ()) -> dict[str, list[Document]]:
+    """The documents of some JSON Lines files, by path; ids are unique over them. Articles annotated in part (``meta["layers"]``)
+    may stand in the files ``partly`` only. Raises FormatError with all problems of all files."""
+    documents: dict[str, list[Document]] = {}
     problems: list[str] = []
-    origin: dict[str, Path] = {}
-    for path in map(Path, paths):
+    origin: dict[str, str] = {}
+    for path in paths:
+        documents[path] = []
         try:
-            for document in jsonl.read(path):
+            for document in jsonl.read(Path(path)):
                 if document.id in origin:
                     problems.append(f"{path}: {document.id}: id: given before, in {origin[document.id]}")
                 origin[document.id] = path
-                documents.append(document)
+                problems += [f"{path}: {document.id}: {problem}" for problem in _layers(document, partly=path in partly)]
+                documents[path].append(document)
         except FormatError as error:
             problems += error.problems
     if problems:
         raise FormatError(problems)
     return documents
+
+
+def _layers(document: Document, *, partly: bool) -> list[str]:
+    layers = document.meta.get("layers", sorted(LAYERS))
+    if not isinstance(layers, list) or not LAYERS.issuperset(map(str, layers)):
+        return [f"meta.layers: must be a list of {', '.join(sorted(LAYERS))}: «{excerpt(str(layers))}»"]
+    if not partly and set(layers) != LAYERS:
+        return [f"annotated in part ({', '.join(layers)}): such articles go into data.train_paths"]
+    return []
 
 
 def split(documents: Sequence[Document], *, dev: float, test: float, seed: int) -> dict[str, list[Document]]:
@@ -99,8 +113,32 @@ def split(documents: Sequence[Document], *, dev: float, test: float, seed: int) 
 
 
 def parts(data: Data) -> dict[str, list[Document]]:
-    """The configured articles, split. Raises DataError, FormatError, OSError."""
-    return split(read(data.paths), dev=data.dev, test=data.test, seed=data.seed)
+    """The configured articles: ``paths`` split by article, whole files added to their parts, near-duplicates on one side.
+
+    Raises DataError, FormatError, OSError.
+    """
+    whole = {"train": data.train_paths, "dev": data.dev_paths, "test": data.test_paths}
+    documents = read([*data.paths, *(path for paths in whole.values() for path in paths)], partly=data.train_paths)
+    of = {name: [d for path in paths for d in documents[path]] for name, paths in {"": data.paths, **whole}.items()}
+    split_up = split(of[""], dev=data.dev, test=data.test, seed=data.seed) if of[""] else {}
+    return apart({name: split_up.get(name, []) + of[name] for name in SPLITS})
+
+
+def apart(parts: Mapping[str, Sequence[Document]]) -> dict[str, list[Document]]:
+    """Without the training articles that are near-duplicates of dev or test articles, and the dev articles that are of test
+    articles; a warning says how many. Raises DataError where that leaves nothing for training."""
+    part_of = {document.id: SPLITS.index(name) for name, documents in parts.items() for document in documents}
+    last = {
+        document.id: max(part_of[other.id] for other in group)
+        for group in near_duplicates([document for documents in parts.values() for document in documents])
+        for document in group
+    }
+    kept = {name: [d for d in documents if part_of[d.id] == last[d.id]] for name, documents in parts.items()}
+    if gone := sum(map(len, parts.values())) - sum(map(len, kept.values())):
+        LOG.warning("left out: %d articles that are near-duplicates of articles of a later part (train, dev, test)", gone)
+    if not kept["train"]:
+        raise DataError("no article is left for training")
+    return kept
 
 
 def save(parts: Mapping[str, Sequence[Document]], folder: Path) -> None:

@@ -86,6 +86,7 @@ def parser() -> argparse.ArgumentParser:
 
     check_ = command("check", check, "list every problem of annotated files")
     check_.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    check_.add_argument("--lint", action="store_true", help="also list likely slips of annotation")
 
     build_ = command("build", build, "annotated articles to datasets, split by article")
     config(build_)
@@ -121,11 +122,15 @@ def parser() -> argparse.ArgumentParser:
     agreement_.add_argument("second", type=Path, metavar="B", help="the same articles, annotated by somebody else")
     resampled(agreement_, 1000)
 
-    data_ = command("data", data, "corpora whose text is published elsewhere")
-    data_.add_argument("action", choices=["join"], help="put the text back under annotations that are shipped without it")
+    data_ = command("data", data, "corpora that are published elsewhere")
+    data_.add_argument(
+        "action",
+        choices=["join", "convert"],
+        help="join: put a corpus's texts under the annotations that data/NAME has of them; convert: read its own annotations",
+    )
     data_.add_argument("name", help="a folder of data/, as ant")
-    data_.add_argument("--source", type=Path, required=True, metavar="FILE", help="the corpus as JSON Lines (.jsonl, .jsonl.gz)")
-    data_.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="where the joined files go (default: runs/data/NAME)")
+    data_.add_argument("--source", metavar="PATH|URL", help="the corpus (default: the address in data/NAME/recipe.toml)")
+    data_.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="where the files go (default: runs/data/NAME)")
 
     predict_ = command("predict", predict, "find names and claims in texts")
     predict_.add_argument("--model", required=True, help="folder or hub id")
@@ -147,20 +152,26 @@ def natural(text: str) -> int:
 
 
 def check(options: argparse.Namespace) -> int:
-    """Every problem of every file, on standard output; exit code 1 where there is one."""
+    """Every problem of every file, with ``--lint`` every likely slip too, on standard output; exit code 1 where there is one."""
+    from nisba.lint import lint
+
     failed = False
     for path in options.files:
-        count = 0
+        count = slips = 0
         try:
-            for _ in jsonl.read(path):
+            for document in jsonl.read(path):
                 count += 1
-            print(f"{path}: {count} documents, no problem")
+                for finding in lint(document) if options.lint else ():
+                    slips += 1
+                    print(f"{path}: {excerpt(document.id)}: {finding}")
+            print(f"{path}: {count} documents, {f'{slips} likely slips' if slips else 'no problem'}")
         except FormatError as error:
             failed = True
             print(error)
         except OSError as error:
             failed = True
             print(f"{path}: {error.strerror}")
+        failed = failed or slips > 0
     return int(failed)
 
 
@@ -295,19 +306,13 @@ def answer(
 
 
 def data(options: argparse.Namespace) -> int:
-    """Join the annotations of ``data/NAME/*.jsonl`` with the texts of their corpus; all files or none."""
-    from nisba.files import atomic_folder
-    from nisba.formats import standoff
+    """Files of the interchange format from a public corpus, all or none."""
+    from nisba import corpora
 
-    folder = Path("data") / options.name
-    parts = sorted(folder.glob("*.jsonl"))
-    if not parts:
-        raise InputError(f"{folder}: no annotations here (*.jsonl); run nisba data in the project's folder")
-    texts = {document.id: document.text for document in jsonl.read(options.source)}
+    run = {"join": corpora.join, "convert": corpora.convert}[options.action]
     output = options.output or Path("runs") / "data" / options.name
-    with atomic_folder(output, marker=parts[0].name) as partial:
-        for part in parts:
-            print(f"{jsonl.write(standoff.read(part, texts), partial / part.name)} documents: {output / part.name}")
+    for name, count in run(Path("data") / options.name, options.source, output).items():
+        print(f"{count} documents: {output / name}")
     return 0
 
 

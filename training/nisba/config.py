@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -23,10 +23,19 @@ class Section(BaseModel):
 
 
 class Data(Section):
-    paths: Annotated[list[str], Field(min_length=1)] = Field(["seeds/articles.jsonl"], description="annotated articles: JSON Lines")
+    paths: list[str] = Field(["seeds/articles.jsonl"], description="annotated articles (JSON Lines), split by the shares below")
+    train_paths: list[str] = Field([], description="whole files for training, also articles that are annotated in part")
+    dev_paths: list[str] = Field([], description="whole files beside the dev articles of paths")
+    test_paths: list[str] = Field([], description="whole files beside the test articles of paths")
     dev: Annotated[float, Field(gt=0, lt=1)] = Field(0.15, description="share of the articles that choose the checkpoint")
     test: Fraction = Field(0.15, description="share of the articles that are only measured")
     seed: int = Field(0, description="of the split")
+
+    @model_validator(mode="after")
+    def _enough(self) -> Self:
+        if not self.paths and not (self.train_paths and self.dev_paths):
+            raise ValueError("paths, or train_paths and dev_paths, must name a file")
+        return self
 
 
 class Model(Section):

@@ -20,6 +20,7 @@ from nisba.schema import ROLES, SOURCE_TYPES, STANCES, Claim, Document, Span, tr
 from nisba.text import PLACEHOLDERS, cleaning, quotations, sentences, splitting, words
 
 WINDOW = 384  # sub-words, special tokens included
+LAYERS = frozenset(("names", "roles", "attributes"))  # what may be annotated
 REACH = 1024  # words on either side of an anchor among which its roles are looked for
 PIECES = 12  # sub-words of one word that the encoder sees; the label rides on the first
 
@@ -85,12 +86,16 @@ class ClaimTarget:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """The labels of one document. ``names`` are NAME_TAGS indices, one a word. ``lost`` counts what they cannot hold."""
+    """The labels of one document. ``names`` are NAME_TAGS indices, one a word. ``lost`` counts what they cannot hold.
+
+    ``layers`` are those of LAYERS that are annotated: the rest is unknown, not absent.
+    """
 
     names: list[int]
     claims: list[ClaimTarget]
     lost_entities: int
     lost_claims: int
+    layers: frozenset[str] = LAYERS
 
 
 def load_tokenizer(path: str, **options: object) -> PreTrainedTokenizerFast:
@@ -152,7 +157,10 @@ def encode_all(documents: Sequence[Document], tokenizer: PreTrainedTokenizerFast
 
 
 def targets(encoded: Encoded) -> Targets:
-    """The labels of an annotated document, with a count of the names and claims that they cannot give back exactly."""
+    """The labels of an annotated document, with a count of the names and claims that they cannot give back exactly.
+
+    ``meta["layers"]`` of a document that is annotated in part lists what of it is: names, roles (anchors and roles), attributes.
+    """
     document, spans = encoded.document, encoded.words
     names, lost_entities = tag(spans, [(entity.span, entity.label) for entity in document.entities], NAME_TAGS)
     claims: list[ClaimTarget] = []
@@ -169,7 +177,8 @@ def targets(encoded: Encoded) -> Targets:
         claims.append(
             ClaimTarget(anchor, roles[reach.start : reach.stop], SOURCE_TYPES.index(claim.source_type), STANCES.index(claim.stance))
         )
-    return Targets(names, claims, lost_entities, len(document.claims) - len(claims))
+    layers = frozenset(document.meta.get("layers", LAYERS))
+    return Targets(names, claims, lost_entities, len(document.claims) - len(claims), layers)
 
 
 def roles_of(encoded: Encoded, anchor: int, tags: Sequence[int]) -> dict[str, tuple[Span, ...]]:

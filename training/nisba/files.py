@@ -87,6 +87,12 @@ def atomic_folder(path: Path, *, marker: str) -> Iterator[Path]:
         raise
 
 
+def cache() -> Path:
+    """Where what is built or downloaded once is kept: ``$NISBA_CACHE``, else ``$XDG_CACHE_HOME/nisba``, else ``~/.cache/nisba``."""
+    own, common = os.environ.get("NISBA_CACHE"), os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(own) if own else Path(common).expanduser() / "nisba"
+
+
 def _umask() -> int:
     current = os.umask(0o022)
     os.umask(current)

@@ -65,7 +65,8 @@ class Batch:
         """
         labels = (self.name_labels, self.anchor_labels, self.role_labels)
         positive = [int((label > 0).sum()) if label is not None else 0 for label in labels]
-        return [*positive, len(self.anchors), len(self.anchors)]
+        attributes = (self.source_type_labels, self.stance_labels)
+        return positive + [int((label >= 0).sum()) if label is not None else 0 for label in attributes]
 
 
 class ClaimHeads(nn.Module):
@@ -210,10 +211,11 @@ class NisbaModel(nn.Module):
             raise ValueError("training needs labels")
         source = torch.isin(batch.role_labels, torch.tensor(batch.source_tags, device=batch.role_labels.device))
         source_types, stances = self.claims.attribute_logits(words, batch, source)
+        known = batch.anchor_labels >= 0
         return torch.stack(
             [
                 cross_entropy(names, batch.name_labels),
-                F.binary_cross_entropy_with_logits(anchors.float(), batch.anchor_labels.float(), reduction="sum"),
+                F.binary_cross_entropy_with_logits(anchors[known].float(), batch.anchor_labels[known].float(), reduction="sum"),
                 cross_entropy(roles, batch.role_labels),
                 cross_entropy(source_types, batch.source_type_labels),
                 cross_entropy(stances, batch.stance_labels),

