@@ -1,7 +1,9 @@
+import random
+
 import pytest
 
 from nisba.metrics import report
-from nisba.metrics.calibration import calibration
+from nisba.metrics.calibration import calibrated, calibration, platt
 from tests.small import document, spelt
 
 
@@ -41,3 +43,27 @@ def test_scores_are_judged_by_the_soft_pairs_of_claims_that_count():
     assert values["ece"] == pytest.approx((0.2 + 0.6) / 2)
     unscored = document(*predicted.claims[:2], spelt("z", "-c"))
     assert report([(gold, unscored)])["calibration"] is None
+
+
+def test_platt_finds_the_line_that_scores_were_bent_by():
+    draw = random.Random(0)
+    truth = [draw.random() for _ in range(20_000)]
+    right = [draw.random() < p for p in truth]
+    bent = [calibrated(p, (2.0, 1.0)) for p in truth]  # too sure
+    slope, intercept = platt(bent, right)
+    assert (slope, intercept) == (pytest.approx(0.5, abs=0.03), pytest.approx(-0.5, abs=0.05))
+    before = calibration(bent, right, gold=1)["ece"]
+    after = calibration([calibrated(score, (slope, intercept)) for score in bent], right, gold=1)["ece"]
+    assert before > 0.1
+    assert after < 0.02
+
+
+def test_platt_of_few_or_extreme_scores():
+    assert platt([], []) == (1.0, 0.0)
+    line = platt([1.0, 1.0, 0.0], [True, True, True])
+    assert 0.5 < calibrated(1.0, line) < 1
+    slope, _ = platt([0.9, 0.8, 0.2, 0.1], [False, False, True, True])  # the wrong way round: order is kept all the same
+    assert slope > 0
+    scores = [calibrated(score / 100, (0.7, -0.4)) for score in range(1, 100)]
+    assert scores == sorted(scores)
+    assert calibrated(0.3, (1.0, 0.0)) == pytest.approx(0.3)

@@ -14,6 +14,7 @@ from nisba.batching import collate
 from nisba.encode import encode, encode_all, load_tokenizer, targets
 from nisba.fit import save
 from nisba.labels import NAME_TAGS
+from nisba.metrics.calibration import calibrated
 from nisba.model import ModelError, NisbaModel, bucket
 from nisba.predict import Predictor, load
 from nisba.schema import Document
@@ -196,3 +197,16 @@ def test_what_is_not_annotated_moves_nothing(built, seeds):
     roles = losses(replace(seeds[0], meta={"layers": ["roles"]}))
     assert names == [pytest.approx(whole[0]), 0, 0, 0, 0]
     assert roles == [0, pytest.approx(whole[1]), pytest.approx(whole[2]), 0, 0]
+
+
+def test_calibration_is_saved_and_moves_scores_only(built, seeds, tmp_path):
+    settings, tokenizer, model = built
+    predictor = Predictor(model, tokenizer, window=64)
+    before = next(predictor.stream(seeds[:1]))
+    model.calibration = (0.5, -1.0)
+    save(model, tokenizer, settings, tmp_path / "m")
+    after = next(load(tmp_path / "m").stream(seeds[:1]))
+    model.calibration = (1.0, 0.0)
+    assert before.claims
+    assert [replace(c, score=None) for c in after.claims] == [replace(c, score=None) for c in before.claims]
+    assert [c.score for c in after.claims] == [pytest.approx(calibrated(c.score, (0.5, -1.0)), abs=2e-4) for c in before.claims]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from nisba.metrics import pair, report
+from nisba.metrics import pair
+from nisba.metrics.report import Tally, tally
 from nisba.predict import Predictor
 from nisba.schema import Document
 
 
-def evaluate(predictor: Predictor, gold: Sequence[Document]) -> dict[str, Any]:
-    """The report of ``metrics.report``, without intervals."""
-    return report(pair(gold, predictor.stream(gold)))
+def evaluate(predictor: Predictor, gold: Sequence[Document]) -> Tally:
+    """What there is to score in a model's predictions; ``metrics.report.summary`` makes the report of it."""
+    return tally(pair(gold, predictor.stream(gold)))

@@ -22,6 +22,8 @@ from nisba.batching import collate, shares, steps
 from nisba.encode import Encoded, Targets, encode_all, targets
 from nisba.evaluate import evaluate
 from nisba.files import atomic, atomic_folder
+from nisba.metrics.calibration import platt
+from nisba.metrics.report import summary
 from nisba.model import HEADS, Batch, NisbaModel
 from nisba.predict import Predictor, prefer_onednn
 from nisba.schema import Document
@@ -35,6 +37,8 @@ class FitError(RuntimeError):
 
 def fit(settings: config.Config) -> Path:
     """Train on the train articles, keep the epoch that scores best on the dev articles, return the folder of the model.
+
+    The scores of its claims are calibrated on the dev articles.
 
     Writes ``config.yaml``, ``data/``, ``metrics.jsonl`` (a line an epoch) and ``model/`` into the output folder. The same command
     takes an interrupted run up again behind its last whole epoch.
@@ -79,7 +83,10 @@ def fit(settings: config.Config) -> Path:
             losses += descend(accelerator, model, optimizer, data.share(step, accelerator, train), train)
             done += 1
         seconds = time.perf_counter() - began
-        dev = evaluate(Predictor(bare.eval(), tokenizer, window=settings.model.window), parts["dev"])
+        bare.calibration = (1.0, 0.0)
+        counted = evaluate(Predictor(bare.eval(), tokenizer, window=settings.model.window), parts["dev"])
+        dev = summary(counted)
+        bare.calibration = platt([score for score, _ in counted.scored], [right for _, right in counted.scored])
         [score] = broadcast_object_list([criterion(dev, train.metric)])  # all processes must agree on when to stop
         line = {
             "epoch": epoch + 1,
@@ -96,7 +103,7 @@ def fit(settings: config.Config) -> Path:
         )
         accelerator.log(line, step=done)
         if accelerator.is_main_process:
-            tqdm.write(f"epoch {epoch + 1:3} {seconds:5.0f} s  {summary(line)}{'  *' if better else ''}")
+            tqdm.write(f"epoch {epoch + 1:3} {seconds:5.0f} s  {progress(line)}{'  *' if better else ''}")
             if better:
                 save(bare, tokenizer, settings, output / MODEL)
             checkpoint.save(output / CHECKPOINTS, bare, optimizer, state)
@@ -222,7 +229,7 @@ def criterion(report: dict[str, Any], metric: str) -> float:
     return float(value or 0)
 
 
-def summary(line: dict[str, Any]) -> str:
+def progress(line: dict[str, Any]) -> str:
     """An epoch's line for the terminal."""
     loss = sum(value for key, value in line.items() if key.startswith("loss."))
     scores = {"names": "dev.names.strict.f1", "claims": "dev.claims.soft80.f1", "speakers": "dev.speaker"}

@@ -128,6 +128,16 @@ class NisbaModel(nn.Module):
         names.config.nisba = {"format": FORMAT} | sizes
         self.claims = ClaimHeads(names.config.hidden_size, roles, source_types, stances, _dropout(names))
 
+    @property
+    def calibration(self) -> tuple[float, float]:
+        """Slope and intercept that ``Predictor`` puts claim scores on (``metrics.calibration.platt``)."""
+        slope, intercept = self.names.config.nisba.get("calibration", (1.0, 0.0))
+        return slope, intercept
+
+    @calibration.setter
+    def calibration(self, line: tuple[float, float]) -> None:
+        self.names.config.nisba = self.names.config.nisba | {"calibration": list(line)}
+
     @classmethod
     def from_encoder(
         cls,
@@ -172,6 +182,7 @@ class NisbaModel(nn.Module):
             raise ModelError(f"{path}: not a model of nisba (format {FORMAT}), but {found}")
         names = AutoModelForTokenClassification.from_config(config)  # type: ignore[no-untyped-call]
         model = cls(names, **{key: ours[key] for key in ("roles", "source_types", "stances", "window")})
+        model.calibration = tuple(ours.get("calibration", model.calibration))
         file = Path(path) / "model.safetensors" if Path(path).is_dir() else cached_file(path, "model.safetensors", **options)
         try:
             model.load_weights(load_file(str(file)))

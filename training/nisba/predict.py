@@ -16,6 +16,7 @@ from nisba import decode
 from nisba.batching import SOURCE_TAGS, anchor_batch, collate
 from nisba.encode import WINDOW, Encoded, encode_all, load_tokenizer
 from nisba.labels import ROLE_TAGS
+from nisba.metrics.calibration import calibrated
 from nisba.model import ModelError, NisbaModel
 from nisba.schema import Document
 from nisba.speakers import resolve
@@ -68,7 +69,11 @@ class Predictor:
             readings: list[decode.Reading] = []
             for start in range(0, len(chosen), ANCHORS):
                 readings += self._roles(example, states, chosen[start : start + ANCHORS])
-            yield resolve(replace(example.document, entities=found, claims=decode.claims(example, readings, found)))
+            claims = tuple(
+                replace(claim, score=round(calibrated(claim.score or 0.0, self.model.calibration), 4))
+                for claim in decode.claims(example, readings, found)
+            )
+            yield resolve(replace(example.document, entities=found, claims=claims))
 
     def _roles(self, example: Encoded, words: Tensor, chosen: Sequence[tuple[int, float]]) -> list[decode.Reading]:
         """The readings of some anchors (word, probability) of one document, from its words' states."""

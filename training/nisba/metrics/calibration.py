@@ -1,4 +1,5 @@
-"""Do claim scores mean what they say? Expected calibration error, reliability bins, precision and recall by threshold."""
+"""Do claim scores mean what they say? Expected calibration error, reliability bins, precision and recall by threshold; and a line
+that makes them mean it."""
 
 from __future__ import annotations
 
@@ -6,7 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit, log_expit, logit
 
+EPSILON = 1e-4  # scores nearer to 0 or 1 count as this near
+SLOPES = (0.05, 20.0)  # a score's order never changes
 BINS = 10
 POINTS = 200  # of the curve, at most
 
@@ -48,3 +53,28 @@ def calibration(scores: Sequence[float], right: Sequence[bool], gold: int) -> di
             {"threshold": float(score[order][last[i]]), "precision": float(precision[i]), "recall": float(recall[i])} for i in shown
         ],
     }
+
+
+def platt(scores: Sequence[float], right: Sequence[bool]) -> tuple[float, float]:
+    """The (slope, intercept) with which expit(slope · logit(score) + intercept) best says how often claims of a score are right.
+
+    Maximum likelihood with Platt's targets (n₊ + 1)/(n₊ + 2) and 1/(n₋ + 2), which keep few claims from giving certainty
+    (Platt 1999, Probabilistic outputs for support vector machines). (1, 0), which changes nothing, where there is no claim.
+    """
+    if not len(scores):
+        return 1.0, 0.0
+    x, hit = logit(np.clip(np.asarray(scores, dtype=float), EPSILON, 1 - EPSILON)), np.asarray(right, dtype=bool)
+    target = np.where(hit, (hit.sum() + 1) / (hit.sum() + 2), 1 / ((~hit).sum() + 2))
+
+    def loss(line: Any) -> float:
+        z = line[0] * x + line[1]
+        return -float((target * log_expit(z) + (1 - target) * log_expit(-z)).sum())
+
+    slope, intercept = minimize(loss, (1.0, 0.0), bounds=[SLOPES, (-20.0, 20.0)]).x
+    return float(slope), float(intercept)
+
+
+def calibrated(score: float, line: tuple[float, float]) -> float:
+    """A score on the line that ``platt`` gives."""
+    clipped = min(max(score, EPSILON), 1 - EPSILON)
+    return float(expit(line[0] * logit(clipped) + line[1]))
