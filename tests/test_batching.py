@@ -52,7 +52,7 @@ def test_what_is_not_annotated_has_no_label(tiny, seeds):
     tokenizer = load_tokenizer(str(tiny))
     whole, names, roles = (
         seeds[0],
-        replace(seeds[1], claims=(), meta={"layers": ["names"]}),
+        replace(seeds[1], meta={"layers": ["names"]}),
         replace(seeds[2], meta={"layers": ["roles"]}),
     )
     examples = [encode(document, tokenizer, window=64) for document in (whole, names, roles)]

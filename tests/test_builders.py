@@ -116,20 +116,44 @@ def test_near_duplicates_across_parts_leave_the_earlier_one(seeds, tmp_path, cap
     parts = builders.parts(Data(paths=[], train_paths=files["train"], dev_paths=files["dev"], test_paths=files["test"]))
     assert [d.id for d in parts["train"]] == [d.id for d in seeds[2:5]]
     assert [d.id for d in parts["dev"]] == [copies[0].id, seeds[5].id]
-    assert "left out: 3 articles that are near-duplicates" in caplog.text
-    with pytest.raises(builders.DataError, match="no article is left for training"):
-        builders.apart({"train": seeds[:1], "dev": copies[:1], "test": []})
+    assert "train: left out 2 near-duplicates of later parts' articles" in caplog.text
+    assert "dev: left out 1 near-duplicates" in caplog.text
+    for emptied in ({"train": seeds[:1], "dev": copies[:1]}, {"train": seeds[3:5], "dev": seeds[:1], "test": copies[:1]}):
+        with pytest.raises(builders.DataError, match=f"no article is left for {'train' if len(emptied) == 2 else 'dev'}"):
+            builders.apart(emptied)
 
 
-@pytest.mark.parametrize("layers", [["names"], ["roles", "names"], "names", ["colours"], [7]])
+def test_what_only_a_third_article_connects_stays(seeds):
+    formula = "قال المتحدث باسم الوزارة في بيان صدر اليوم"
+    bridge = Document("bridge", formula)
+    dev, test = (Document(d.id, f"{d.text}\n{formula}") for d in seeds[:2])
+    parts = builders.apart({"train": [bridge, seeds[2]], "dev": [dev], "test": [test]})
+    assert ids(parts) == {"train": {seeds[2].id}, "dev": {dev.id}, "test": {test.id}}
+
+
+def test_a_file_named_twice_is_one_problem(seeds, tmp_path):
+    files = written(tmp_path, main=seeds[:20])
+    with pytest.raises(FormatError) as error:
+        builders.parts(Data(paths=files["main"], train_paths=files["main"]))
+    assert [p.endswith("main.jsonl: named twice") for p in error.value.problems] == [True]
+
+
+def test_examples_hold_only_what_is_annotated(seeds):
+    names, roles = (replace(seeds[i], meta={"layers": [layer]}) for i, layer in enumerate(("names", "roles")))
+    built = builders.datasets({"train": [names, roles, seeds[2]]})
+    assert set(built["names"]["train"]["id"]) == {names.id, seeds[2].id}
+    assert set(built["claims"]["train"]["id"]) == {seeds[2].id}
+    values = builders.statistics({"train": [names, roles]})["train"]
+    assert sum(values["names"].values()) == len(names.entities)
+    assert values["claims"] == len(roles.claims)
+    assert values["source_type"] == {}
+
+
+@pytest.mark.parametrize("layers", [["names"], ["roles", "names"], []])
 def test_articles_annotated_in_part_only_train(seeds, tmp_path, layers):
     part = replace(seeds[0], meta={"layers": layers}, claims=())
     files = written(tmp_path, part=[part], dev=seeds[1:2])
-    with pytest.raises(FormatError, match=rf"part\.jsonl: {part.id}: (annotated in part|meta\.layers: must be a list)"):
+    with pytest.raises(FormatError, match=rf"part\.jsonl: {part.id}: only .* annotated: such articles go into data.train_paths"):
         builders.parts(Data(paths=[], train_paths=files["dev"], dev_paths=files["part"]))
     data = Data(paths=[], train_paths=files["part"], dev_paths=files["dev"])
-    if set(layers) <= {"names", "roles"}:
-        assert builders.parts(data)["train"] == [part]
-    else:
-        with pytest.raises(FormatError, match=r"meta\.layers: must be a list of attributes, names, roles"):
-            builders.parts(data)
+    assert builders.parts(data)["train"] == [part]

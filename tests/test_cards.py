@@ -27,8 +27,8 @@ def test_the_card_of_the_seeds_loads_them(card, root, seeds, tmp_path):
 def test_its_numbers_and_its_example_are_true(card, seeds, root):
     names, claims = sum(len(d.entities) for d in seeds), sum(len(d.claims) for d in seeds)
     assert f"{len(seeds)} articles" in card.text
-    assert f"{names:,} names" in card.text
-    assert f"{claims:,} attributed claims" in card.text
+    assert f" {names:,} names" in card.text
+    assert f" {claims:,} attributed claims" in card.text
     example = card.text.split("```json\n")[1].split("```")[0]
     document = Document.from_dict(json.loads(example))
     assert document.claims[0].content[0].of(document.text) == "إن اللقاح آمن"
@@ -49,4 +49,7 @@ def test_the_citation_has_what_its_format_requires(root):
     assert {"cff-version", "message", "title", "authors"} <= citation.keys()  # schema 1.2.0
     assert all({"type", "title", "authors"} <= reference.keys() for reference in citation["references"])
     version = next(line for line in (root / "pyproject.toml").read_text().splitlines() if line.startswith("version"))
-    assert citation["version"] in version
+    assert version == f'version = "{citation["version"]}"'
+    assert f"{sum(1 for _ in (root / 'seeds/articles.jsonl').open(encoding='utf-8'))} Arabic news articles" in str(citation)
+    lines = sum(1 for part in ("train", "dev", "test") for _ in (root / f"data/ant/{part}.jsonl").open(encoding="utf-8"))
+    assert f"{lines} articles of the ANT corpus" in str(citation)

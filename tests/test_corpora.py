@@ -65,14 +65,18 @@ def test_tagged_articles_from_file_folder_and_archive(tmp_path):
 def test_tagged_articles_with_faults_are_all_named(tmp_path):
     (tmp_path / "a.txt").write_text("\n\n" + DOC.format("a", "ع", "ن") + DOC.format("a", "ع", "ن"), encoding="utf-8")
     (tmp_path / "b.txt").write_text("<DOC><DOCNO>b</DOCNO><TITLE>ع</TITLE></DOC>", encoding="utf-8")
-    (tmp_path / "c.txt").write_text("plain", encoding="utf-8")
+    (tmp_path / "c.txt").write_text("a licence, no article", encoding="utf-8")
     (tmp_path / "d.txt").write_bytes(b"<DOC>\n\xff</DOC>")
+    cut = DOC.format("e", "ع", "ن").replace("</TEXT>\n</DOC>", "") + "\n" + DOC.format("f", "ع", "<TEXT>")
+    (tmp_path / "e.txt").write_text(cut + "<DOC>\n<DOCNO>g", encoding="utf-8")
     with pytest.raises(FormatError) as error:
         list(trec.read(tmp_path))
-    twice, lacks, none, coding = error.value.problems
+    twice, lacks, coding, open_, doubled, last = error.value.problems
     assert "a.txt:12: the document id is given twice: «a»" in twice
     assert "b.txt:1: the article lacks TEXT" in lacks
-    assert "c.txt: holds no <DOC>" in none
+    assert "e.txt:1: <DOC> is never closed: «<DOCNO>e</DOCNO>" in open_
+    assert "e.txt:10: <TEXT> and </TEXT> do not stand there once each" in doubled
+    assert "e.txt:19: <DOC> is never closed" in last
     assert "d.txt:2: not UTF-8" in coding
 
 
@@ -90,6 +94,7 @@ def test_join_from_an_archive(tmp_path, monkeypatch, capsys):
     (folder / "recipe.toml").write_text(head, encoding="utf-8")
     assert main(["data", "join", "mine", "--source", "c.zip"]) == 0
     assert next(jsonl.read(tmp_path / "runs/data/mine/train.jsonl")).text == text
+    assert (tmp_path / "runs/data/mine/recipe.toml").read_text(encoding="utf-8") == head
     capsys.readouterr()
     assert main(["data", "join", "mine"]) == 1
     assert "give --source; the corpus is to be had at http://x.example" in capsys.readouterr().err
@@ -101,11 +106,83 @@ def test_join_from_an_archive(tmp_path, monkeypatch, capsys):
     (folder / "recipe.toml").write_text(head + 'url = "https://x.example/a/c.zip"\n', encoding="utf-8")
 
     def fetched(url, path, *, sha256):
-        assert (url, path, sha256) == ("https://x.example/a/c.zip", tmp_path / "cache" / "mine" / "c.zip", None)
+        assert (path.parent.parent, path.name) == (tmp_path / "cache" / "mine", "c.zip")
+        asked.append((url, path.parent.name, sha256))
         return tmp_path / "c.zip"
 
+    asked = []
     monkeypatch.setattr(corpora, "fetch", fetched)
     assert main(["data", "join", "mine"]) == 0
+    (folder / "recipe.toml").write_text(head + f'url = "https://x.example/a/c.zip"\nsha256 = "{"0" * 64}"\n', encoding="utf-8")
+    assert main(["data", "join", "mine"]) == 0
+    assert main(["data", "join", "mine", "--source", "https://y.example/c.zip?raw=1"]) == 0
+    (first, one, none), (second, two, checksum), (_, three, unchecked) = asked
+    assert first == second == "https://x.example/a/c.zip"
+    assert (none, checksum, unchecked) == (None, "0" * 64, None)
+    assert one == two != three
+
+
+def test_join_needs_only_the_articles_that_are_annotated(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "data" / "mine"
+    standoff.write([Document("a", "ع\nن")], folder / "train.jsonl")
+    (folder / "recipe.toml").write_text('title = "x"\npublished = "x"\nlicence = "x"\ncitation = "x"\nformat = "trec"\n')
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "b.txt").write_text("<DOC>broken", encoding="utf-8")
+    assert main(["data", "join", "mine", "--source", "c"]) == 1
+    assert "1 of 1 articles not found" in capsys.readouterr().err
+    (tmp_path / "c" / "a.txt").write_text(DOC.format("a", "ع", "ن"), encoding="utf-8")
+    assert main(["data", "join", "mine", "--source", "c"]) == 0
+
+
+def test_no_file_is_lost_to_the_output(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "data" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "recipe.toml").write_text(
+        'title = "x"\npublished = "x"\nlicence = "x"\ncitation = "x"\nformat = "columns"\n[labels]\nLOC = "LOC"\n', encoding="utf-8"
+    )
+    for name in ("train", "test"):
+        (tmp_path / f"{name}.txt").write_text("عمان B-LOC\n", encoding="utf-8")
+    assert main(["data", "convert", "mine", "--source", "train.txt"]) == 0
+    assert main(["data", "convert", "mine", "--source", "train.txt"]) == 0
+    capsys.readouterr()
+    assert main(["data", "convert", "mine", "--source", "test.txt"]) == 1
+    assert "runs/data/mine: holds train.jsonl, which would be lost" in capsys.readouterr().err
+    assert (tmp_path / "runs/data/mine/train.jsonl").is_file()
+    for output in ("data/mine", "data", "data/mine/new"):
+        assert main(["data", "convert", "mine", "--source", "test.txt", "-o", output]) == 1
+        assert "choose another folder" in capsys.readouterr().err
+    assert main(["data", "convert", str(folder), "--source", "test.txt"]) == 1
+    assert "give the name of a folder of data/" in capsys.readouterr().err
+    assert [p.name for p in folder.iterdir()] == ["recipe.toml"]
+    for part in ("a", "b"):
+        (tmp_path / "corpus" / part).mkdir(parents=True)
+        (tmp_path / "corpus" / part / "train.txt").write_text("عمان B-LOC\n", encoding="utf-8")
+    assert main(["data", "convert", "mine", "--source", "corpus", "-o", "new"]) == 1
+    assert "files of one name, which would become one" in capsys.readouterr().err
+    assert main(["data", "join", "mine", "--source", "corpus"]) == 1
+    assert "use nisba data convert" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("fault", ["cut", "bytes", "locked", "escape"])
+def test_damaged_archives(tmp_path, fault):
+    file = tmp_path / "c.zip"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("a\x1b[2J.txt", "x" * 100 if fault == "escape" else DOC.format("a", "ع", "ن" * 2000))
+    data = bytearray(file.read_bytes())
+    if fault == "cut":
+        data = data[:-30]
+    elif fault == "bytes":
+        data[60:70] = bytes(10)
+    elif fault == "locked":
+        data[6] |= 1
+        data[data.index(b"PK\x01\x02") + 8] |= 1
+    file.write_bytes(data)
+    with pytest.raises(FormatError) as error:
+        list(trec.read(file))
+    assert "\x1b" not in str(error.value)
+    assert str(file) in str(error.value)
 
 
 def rows(*lines):
@@ -173,6 +250,12 @@ def test_columns_with_faults_are_all_named(tmp_path):
     mended = Columns(labels=PLAIN.labels, typos={"B-MAN": "B-PERS", "X": "O"}, skip=["وحده"])
     file.write_text(rows("زار O", "سامي B-MAN", "وحده O", "هنا X"), encoding="utf-8")
     assert [d.text for d in columns.read(file, mended, prefix="x")] == ["زار سامي هنا"]
+    file.write_text(rows("زار O", "وحده B-PERS"), encoding="utf-8")
+    with pytest.raises(FormatError, match=r"a\.txt:2: a word that is to be skipped has a tag"):
+        list(columns.read(file, mended, prefix="x"))
+    file.write_text("\ufeff" + rows("زار O"), encoding="utf-8")
+    with pytest.raises(FormatError, match=r"a\.txt:1: begins with a byte order mark"):
+        list(columns.read(file, PLAIN, prefix="x"))
     file.write_text("\n", encoding="utf-8")
     with pytest.raises(FormatError, match="holds no sentence"):
         list(columns.read(file, PLAIN, prefix="x"))
@@ -197,5 +280,5 @@ def test_public_names_corpora(shared, root, tmp_path, monkeypatch, name, source,
     read = [d for file in sorted(output.glob("*.jsonl")) for d in jsonl.read(file)]
     assert len(read) == documents
     assert {label: sum(e.label == label for d in read for e in d.entities) for label in found} == found
-    assert (output / "corpus.toml").is_file()
+    assert (output / "recipe.toml").is_file()
     assert all(json.loads(json.dumps(dict(d.meta))) == {"layers": ["names"]} for d in read)

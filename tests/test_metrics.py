@@ -652,3 +652,17 @@ def test_spelling_variants_of_speakers():
     assert same_name(None, None)
     assert not same_name("أحمد", None)
     assert not same_name("أحمد", "محمد")
+
+
+def test_what_gold_does_not_annotate_is_not_scored():
+    gold = replace(document(spelt("a", "qscccc")), entities=(Entity(Span(0, 1), "PER"),))
+    for layers, names, found in (
+        (["names"], 100, None),
+        (["roles", "attributes"], None, 100),
+        (["roles"], None, None),
+        ([], None, None),
+    ):
+        values = report(pair([replace(gold, meta={"layers": layers})], [gold]))
+        assert (values["names"]["strict"]["f1"], values["claims"]["soft80"]["f1"]) == (names, found)
+    values = report(pair([replace(gold, meta={"layers": ["names"]})], [replace(gold, meta={"layers": ["roles"]})], annotators=True))
+    assert (values["names"]["strict"]["f1"], values["claims"]["soft80"]["f1"]) == (None, None)

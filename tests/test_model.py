@@ -193,7 +193,7 @@ def test_what_is_not_annotated_moves_nothing(built, seeds):
             return model(collate([encoded], [targets(encoded)], pad=0)).tolist()
 
     whole = losses(seeds[0])
-    names = losses(replace(seeds[0], claims=(), meta={"layers": ["names"]}))
+    names = losses(replace(seeds[0], meta={"layers": ["names"]}))
     roles = losses(replace(seeds[0], meta={"layers": ["roles"]}))
     assert names == [pytest.approx(whole[0]), 0, 0, 0, 0]
     assert roles == [0, pytest.approx(whole[1]), pytest.approx(whole[2]), 0, 0]
@@ -210,3 +210,10 @@ def test_calibration_is_saved_and_moves_scores_only(built, seeds, tmp_path):
     assert before.claims
     assert [replace(c, score=None) for c in after.claims] == [replace(c, score=None) for c in before.claims]
     assert [c.score for c in after.claims] == [pytest.approx(calibrated(c.score, (0.5, -1.0)), abs=2e-4) for c in before.claims]
+
+
+def test_predictions_say_nothing_of_older_annotation(built):
+    _, tokenizer, model = built
+    given = Document("d", "قال الوزير إنه هنا", meta={"layers": ["names"], "intended": "x", "category": "sport"})
+    (found,) = Predictor(model, tokenizer, window=64).stream([given])
+    assert found.meta == {"category": "sport"}

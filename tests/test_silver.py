@@ -4,8 +4,6 @@ from nisba.files import FormatError
 from nisba.formats import jsonl
 from nisba.silver import read
 
-pytest.importorskip("conllu")
-
 
 def sentence(text, *nodes, name="s1"):
     head = [f"# sent_id = {name}"] + ([f"# text = {text}"] if text else [])
@@ -101,8 +99,27 @@ def test_faults(tmp_path):
 
 
 def test_public_treebanks(shared, tmp_path):
-    for name, file, least in (("pud", "ud-pud/ar_pud-ud-test.conllu", 60), ("padt", "ud-padt/ar-ud-dev.conllu", 150)):
+    for name, file, *counts in (("pud", "ud-pud/ar_pud-ud-test.conllu", 76, 77), ("padt", "ud-padt/ar-ud-dev.conllu", 209, 222)):
         documents = list(read(shared / "data" / file, prefix=name))
-        assert sum(len(d.claims) for d in documents) > least
+        assert [len(documents), sum(len(d.claims) for d in documents)] == counts
         jsonl.write(documents, tmp_path / f"{name}.jsonl")
         assert list(jsonl.read(tmp_path / f"{name}.jsonl")) == documents
+
+
+def test_words_of_several_nodes_are_whole(tmp_path):
+    rows = sentence("وقال وزير الصحة إن اللقاح آمن.", *SAID).splitlines()
+    rows.insert(2, "1-2\tوقال\t_\t_\t_\t_\t_\t_\t_\t_")
+    rows[3:5] = [row.replace("\tو\tو\t", "\tوَ\tو\t").replace("\tقال\t", "\tقَالَ\t") for row in rows[3:5]]
+    (document,) = found(tmp_path, "\n".join(rows) + "\n\n")
+    assert strings(document)["cue"] == ["وقال"]
+
+
+def test_what_is_no_tree_ends(tmp_path):
+    circle = [(f, lemma, pos, 7 if i == 2 else to, rel) for i, (f, lemma, pos, to, rel) in enumerate(SAID, 1)]
+    found(tmp_path, sentence("وقال وزير الصحة إن اللقاح آمن.", *circle))
+
+
+def test_a_source_with_strangers_in_it_is_none(tmp_path):
+    nodes = [*SAID[:3], ("أمس", "أمس", "NOUN", 2, "obl"), *((f, le, p, t + (t > 3), r) for f, le, p, t, r in SAID[3:])]
+    nodes[4] = ("الصحة", "صحة", "NOUN", 3, "nmod")
+    assert found(tmp_path, sentence("وقال وزير أمس الصحة إن اللقاح آمن.", *nodes)) == []

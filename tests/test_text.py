@@ -92,3 +92,11 @@ def test_cleaning_terminates_on_anything(text):
 
 def test_fold_ignores_spelling_variants():
     assert fold("أحمَد  فتحـي مصطفى") == fold("احمد فتحي مصطفي")
+
+
+def test_a_drawn_out_clitic_in_front_of_a_mark_opens_a_hijri_year_does_not():
+    def held(text):
+        return [text[q.start : q.end] for q in quotations(text)]
+
+    assert held("وبشر بـ” نصر قريب “ ثم مضى") == ["” نصر قريب “"]
+    assert held("عام 1445هـ” ثم قال علي ”نعم” ومضى") == ["”نعم”"]

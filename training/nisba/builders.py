@@ -9,7 +9,7 @@ import json
 import logging
 import random
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,11 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from datasets import Sequence as ListOf
 
 from nisba.config import Data
-from nisba.encode import LAYERS, encode_all, targets
+from nisba.encode import encode_all, targets
 from nisba.files import FormatError, atomic_folder
 from nisba.formats import jsonl
 from nisba.labels import NAME_TAGS, ROLE_TAGS, tag
-from nisba.schema import CLAIM_TYPES, ROLES, SOURCE_TYPES, STANCES, Document, excerpt
+from nisba.schema import CLAIM_TYPES, LAYERS, ROLES, SOURCE_TYPES, STANCES, Document
 from nisba.text import fold, tokens, words
 
 
@@ -67,28 +67,24 @@ def read(paths: Sequence[str], *, partly: Sequence[str] = ()) -> dict[str, list[
     problems: list[str] = []
     origin: dict[str, str] = {}
     for path in paths:
+        if path in documents:
+            problems.append(f"{path}: named twice")
+            continue
         documents[path] = []
         try:
             for document in jsonl.read(Path(path)):
                 if document.id in origin:
                     problems.append(f"{path}: {document.id}: id: given before, in {origin[document.id]}")
                 origin[document.id] = path
-                problems += [f"{path}: {document.id}: {problem}" for problem in _layers(document, partly=path in partly)]
+                if document.layers != LAYERS and path not in partly:
+                    known = ", ".join(sorted(document.layers)) or "nothing"
+                    problems.append(f"{path}: {document.id}: only {known} annotated: such articles go into data.train_paths")
                 documents[path].append(document)
         except FormatError as error:
             problems += error.problems
     if problems:
         raise FormatError(problems)
     return documents
-
-
-def _layers(document: Document, *, partly: bool) -> list[str]:
-    layers = document.meta.get("layers", sorted(LAYERS))
-    if not isinstance(layers, list) or not LAYERS.issuperset(map(str, layers)):
-        return [f"meta.layers: must be a list of {', '.join(sorted(LAYERS))}: «{excerpt(str(layers))}»"]
-    if not partly and set(layers) != LAYERS:
-        return [f"annotated in part ({', '.join(layers)}): such articles go into data.train_paths"]
-    return []
 
 
 def split(documents: Sequence[Document], *, dev: float, test: float, seed: int) -> dict[str, list[Document]]:
@@ -100,7 +96,10 @@ def split(documents: Sequence[Document], *, dev: float, test: float, seed: int) 
     random.Random(seed).shuffle(groups)
     wanted = {name: round(len(documents) * share) or (share > 0) for name, share in (("test", test), ("dev", dev))}
     if sum(wanted.values()) >= len(documents) or len(groups) <= sum(map(bool, wanted.values())):
-        raise DataError(f"{len(documents)} articles in {len(groups)} groups are too few to split off {dict(wanted)}")
+        raise DataError(
+            f"{len(documents)} articles in {len(groups)} groups are too few to split off {dict(wanted)}; "
+            "whole files for training go into data.train_paths"
+        )
     parts: dict[str, list[Document]] = {name: [] for name in SPLITS}
     for group in sorted(groups, key=len):  # singles first: a large group of duplicates belongs to training
         open_parts = [name for name, count in wanted.items() if len(parts[name]) + len(group) <= count]
@@ -126,18 +125,18 @@ def parts(data: Data) -> dict[str, list[Document]]:
 
 def apart(parts: Mapping[str, Sequence[Document]]) -> dict[str, list[Document]]:
     """Without the training articles that are near-duplicates of dev or test articles, and the dev articles that are of test
-    articles; a warning says how many. Raises DataError where that leaves nothing for training."""
-    part_of = {document.id: SPLITS.index(name) for name, documents in parts.items() for document in documents}
-    last = {
-        document.id: max(part_of[other.id] for other in group)
-        for group in near_duplicates([document for documents in parts.values() for document in documents])
-        for document in group
-    }
-    kept = {name: [d for d in documents if part_of[d.id] == last[d.id]] for name, documents in parts.items()}
-    if gone := sum(map(len, parts.values())) - sum(map(len, kept.values())):
-        LOG.warning("left out: %d articles that are near-duplicates of articles of a later part (train, dev, test)", gone)
-    if not kept["train"]:
-        raise DataError("no article is left for training")
+    articles; a warning says how many. Raises DataError where that leaves nothing of a part."""
+    documents = [(SPLITS.index(name), document) for name in SPLITS for document in parts.get(name, ())]
+    gone: set[int] = set()
+    for one, other in alike([document for _, document in documents]):
+        if documents[one][0] != documents[other][0]:
+            gone.add(min(one, other))  # documents are in the order of their parts
+    kept = {name: [d for i, (part, d) in enumerate(documents) if SPLITS[part] == name and i not in gone] for name in SPLITS}
+    for name in SPLITS:
+        if len(kept[name]) < len(parts.get(name, ())):
+            LOG.warning("%s: left out %d near-duplicates of later parts' articles", name, len(parts[name]) - len(kept[name]))
+        if not kept[name] and (parts.get(name) or name == "train"):
+            raise DataError(f"no article is left for {name}")
     return kept
 
 
@@ -155,9 +154,7 @@ def save(parts: Mapping[str, Sequence[Document]], folder: Path) -> None:
 
 
 def near_duplicates(documents: Sequence[Document]) -> list[list[Document]]:
-    """Groups of articles that share at least ALIKE of the shorter one's 5-grams of tokens; most groups hold one article."""
-    grams = [shingles(document.text) for document in documents]
-    where: dict[int, list[int]] = defaultdict(list)
+    """Groups of articles that ``alike`` connects; most groups hold one article."""
     group = list(range(len(documents)))
 
     def root(i: int) -> int:
@@ -165,17 +162,23 @@ def near_duplicates(documents: Sequence[Document]) -> list[list[Document]]:
             i = group[i]
         return i
 
-    for i, mine in enumerate(grams):
-        shared = Counter(other for shingle in mine for other in where[shingle])
-        for other, count in shared.items():
-            if count >= ALIKE * min(len(mine), len(grams[other])):
-                group[root(i)] = root(other)
-        for shingle in mine:
-            where[shingle].append(i)
+    for one, other in alike(documents):
+        group[root(one)] = root(other)
     members: dict[int, list[Document]] = defaultdict(list)
     for i, document in enumerate(documents):
         members[root(i)].append(document)
     return list(members.values())
+
+
+def alike(documents: Sequence[Document]) -> Iterator[tuple[int, int]]:
+    """Pairs of articles that share at least ALIKE of the shorter one's 5-grams of tokens, as indices."""
+    grams = [shingles(document.text) for document in documents]
+    where: dict[int, list[int]] = defaultdict(list)
+    for i, mine in enumerate(grams):
+        shared = Counter(other for shingle in mine for other in where[shingle])
+        yield from ((i, other) for other, count in shared.items() if count >= ALIKE * min(len(mine), len(grams[other])))
+        for shingle in mine:
+            where[shingle].append(i)
 
 
 def datasets(parts: Mapping[str, Sequence[Document]]) -> dict[str, DatasetDict]:
@@ -193,14 +196,19 @@ def _dataset(rows: Sequence[Mapping[str, Any]], features: Features) -> Dataset:
 
 
 def name_rows(document: Document) -> list[dict[str, Any]]:
-    """The article's words with IOB2 tags of names."""
+    """The article's words with IOB2 tags of names; no row where names are not annotated."""
+    if "names" not in document.layers:
+        return []
     spans = words(document.text)
     tags, _ = tag(spans, [(entity.span, entity.label) for entity in document.entities], NAME_TAGS)
     return [_words(document) | {"ner_tags": tags}]
 
 
 def claim_rows(document: Document) -> list[dict[str, Any]]:
-    """For every claim the article's words with IOB2 tags of its roles, and the claim's attributes."""
+    """For every claim the article's words with IOB2 tags of its roles, and the claim's attributes; none where either is not
+    annotated."""
+    if not document.layers >= {"roles", "attributes"}:
+        return []
     spans = words(document.text)
     rows = []
     for claim in document.claims:
@@ -216,16 +224,18 @@ def document_rows(document: Document) -> list[dict[str, Any]]:
 
 
 def statistics(parts: Mapping[str, Sequence[Document]]) -> dict[str, dict[str, Any]]:
-    """Per split: articles, words (tokens with a letter or digit), names by label, claims by type, source type and stance."""
+    """Per split: articles, words (tokens with a letter or digit), names by label, claims, and those whose attributes are annotated
+    by type, source type and stance."""
+    whole = {part: [c for d in documents if "attributes" in d.layers for c in d.claims] for part, documents in parts.items()}
     return {
         part: {
             "articles": len(documents),
             "words": sum(any(map(str.isalnum, span.of(d.text))) for d in documents for span in tokens(d.text)),
-            "names": Counter(entity.label for d in documents for entity in d.entities),
-            "claims": sum(len(d.claims) for d in documents),
-            "type": Counter(claim.type for d in documents for claim in d.claims),
-            "source_type": Counter(claim.source_type for d in documents for claim in d.claims),
-            "stance": Counter(claim.stance for d in documents for claim in d.claims),
+            "names": Counter(entity.label for d in documents if "names" in d.layers for entity in d.entities),
+            "claims": sum(len(d.claims) for d in documents if "roles" in d.layers),
+            "type": Counter(claim.type for claim in whole[part]),
+            "source_type": Counter(claim.source_type for claim in whole[part]),
+            "stance": Counter(claim.stance for claim in whole[part]),
         }
         for part, documents in parts.items()
     }

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = options.run(options)
     except KeyboardInterrupt:
-        return fail("interrupted; nothing half-written is left", 130)
+        return fail("interrupted; no file is half-written", 130)
     except BrokenPipeError:
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -309,6 +309,8 @@ def data(options: argparse.Namespace) -> int:
     """Files of the interchange format from a public corpus, all or none."""
     from nisba import corpora
 
+    if Path(options.name).name != options.name:
+        raise InputError(f"{options.name}: give the name of a folder of data/, as ant")
     run = {"join": corpora.join, "convert": corpora.convert}[options.action]
     output = options.output or Path("runs") / "data" / options.name
     for name, count in run(Path("data") / options.name, options.source, output).items():

@@ -123,6 +123,8 @@ def dump(config: Config) -> str:
 def _explain(problem: dict[str, Any]) -> str:
     location: tuple[Any, ...] = problem["loc"]
     key = ".".join(map(str, location))
+    if problem["type"] == "value_error":
+        return f"{key}: {problem['ctx']['error']}"
     if problem["type"] != "extra_forbidden":
         return f"{key}: {problem['msg']}, not {problem['input']!r}"
     near = difflib.get_close_matches(str(location[-1]), [k.split(".")[-1] for k in _keys(Config)], 1, 0.5)

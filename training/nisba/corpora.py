@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
 
 from nisba.config import Section
 from nisba.fetch import fetch
-from nisba.files import atomic_folder, cache, read_text
+from nisba.files import FormatError, atomic_folder, cache, read_text
 from nisba.formats import columns, jsonl, standoff, trec
 from nisba.schema import Document, EntityLabel
 
@@ -59,8 +61,9 @@ def located(source: str | None, recipe: Recipe, name: str) -> Path:
     source = source or recipe.url
     if source is None:
         raise CorpusError(f"{name}: give --source; the corpus is to be had at {recipe.published}")
-    if urlsplit(source).scheme in ("http", "https"):
-        target = cache() / name / (Path(urlsplit(source).path).name or "download")
+    if source.startswith(("http://", "https://")):
+        address = hashlib.sha256(source.encode()).hexdigest()[:12]  # files of one name from two addresses are two files
+        target = cache() / name / address / (PurePosixPath(source.partition("?")[0]).name or "download")
         return fetch(source, target, sha256=recipe.sha256 if source == recipe.url else None)
     if not Path(source).exists():
         raise CorpusError(f"{source}: no such file or folder")
@@ -70,11 +73,23 @@ def located(source: str | None, recipe: Recipe, name: str) -> Path:
 def join(folder: Path, source: str | None, output: Path) -> dict[str, int]:
     """Put the corpus's texts back under the annotations ``folder/*.jsonl``: files of the same names in ``output``, all or none.
     Returns how many documents each has. Raises CorpusError, FetchError, FormatError, OSError."""
+    recipe = load(folder)
     parts = sorted(folder.glob("*.jsonl"))
     if not parts:
-        raise CorpusError(f"{folder}: no annotations here (*.jsonl); run nisba data in the project's folder")
-    texts = {document.id: document.text for document in _articles(located(source, load(folder), folder.name))}
-    with atomic_folder(output, marker=parts[0].name) as partial:
+        raise CorpusError(f"{folder}: no annotations here (*.jsonl) to join; use nisba data convert")
+    wanted = {name for part in parts for name in standoff.names(part)}
+    path = located(source, recipe, folder.name)
+    texts: dict[str, str] = {}
+    try:
+        for document in _articles(path):
+            if document.id in wanted:
+                texts[document.id] = document.text
+    except FormatError as error:
+        if not wanted <= texts.keys():  # other articles' faults are not ours
+            raise FormatError(
+                [*error.problems, f"{path}: {len(wanted - texts.keys())} of {len(wanted)} articles not found"]
+            ) from None
+    with _written(folder, output) as partial:
         return {part.name: jsonl.write(standoff.read(part, texts), partial / part.name) for part in parts}
 
 
@@ -85,21 +100,42 @@ def convert(folder: Path, source: str | None, output: Path) -> dict[str, int]:
     if recipe.format == "trec":
         raise CorpusError(f"{name}: its annotations are in {folder}; use nisba data join")
     path = located(source, recipe, name)
-    ending = "conllu" if recipe.format == "treebank" else "txt"
-    files = sorted(path.rglob(f"*.{ending}")) if path.is_dir() else [path]
+    ending = ".conllu" if recipe.format == "treebank" else ".txt"
+    files = sorted(file for file in path.rglob("*") if file.suffix.lower() == ending) if path.is_dir() else [path]
     if not files:
-        raise CorpusError(f"{path}: holds no .{ending} file")
+        raise CorpusError(f"{path}: holds no {ending} file")
+    stems = Counter(file.stem for file in files)
+    if twice := [str(file) for file in files if stems[file.stem] > 1]:
+        raise CorpusError(f"{path}: files of one name, which would become one: {', '.join(twice)}; convert the folders one by one")
     groups = [("articles", files)] if recipe.whole_files else [(file.stem, [file]) for file in files]
-    with atomic_folder(output, marker="corpus.toml") as partial:
-        (partial / "corpus.toml").write_bytes((folder / RECIPE).read_bytes())  # licence and citation go with the data
+    with _written(folder, output) as partial:
         return {
             f"{stem}.jsonl": jsonl.write((d for file in group for d in _annotated(file, recipe, name)), partial / f"{stem}.jsonl")
             for stem, group in groups
         }
 
 
+@contextmanager
+def _written(folder: Path, output: Path) -> Iterator[Path]:
+    """A new folder for a corpus's files, with its recipe (licence, citation), that takes the place of ``output`` when the block
+    ends well. Raises CorpusError where that would remove a file that is not written anew, or touch the recipe's own folder."""
+    ours, theirs = folder.resolve(), output.resolve()
+    if ours == theirs or ours in theirs.parents or theirs in ours.parents:
+        raise CorpusError(f"{output}: holds the recipe, or lies beside it; choose another folder with -o")
+    with atomic_folder(output, marker=RECIPE) as partial:
+        (partial / RECIPE).write_bytes((folder / RECIPE).read_bytes())
+        yield partial
+        kept = {file.name for file in partial.iterdir()}
+        if lost := sorted(file.name for file in output.glob("*") if file.name not in kept):
+            raise CorpusError(f"{output}: holds {', '.join(lost)}, which would be lost; choose another folder with -o")
+
+
 def _articles(path: Path) -> Iterator[Document]:
-    return jsonl.read(path) if {".jsonl", ".gz"} & set(path.suffixes) else trec.read(path)
+    if not path.is_dir() and path.name.lower().endswith((".jsonl", ".jsonl.gz")):
+        return jsonl.read(path)
+    if path.name.lower().endswith((".tar", ".tgz", ".tar.gz", ".gz")):
+        raise CorpusError(f"{path}: nisba reads zip archives and unpacked folders; unpack it first")
+    return trec.read(path)
 
 
 def _annotated(file: Path, recipe: Recipe, name: str) -> Iterable[Document]:
@@ -110,4 +146,4 @@ def _annotated(file: Path, recipe: Recipe, name: str) -> Iterable[Document]:
         from nisba import silver
     except ModuleNotFoundError as error:
         raise CorpusError(f"{name}: needs the package {error.name}: pip install 'nisba[treebank]'") from None
-    return silver.read(file, prefix=name)
+    return silver.read(file, prefix=f"{name}-{file.stem}")

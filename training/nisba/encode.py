@@ -16,11 +16,10 @@ from tokenizers import normalizers, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from nisba.labels import NAME_TAGS, ROLE_TAGS, tag, untag
-from nisba.schema import ROLES, SOURCE_TYPES, STANCES, Claim, Document, Span, trim
+from nisba.schema import LAYERS, ROLES, SOURCE_TYPES, STANCES, Claim, Document, Span, trim
 from nisba.text import PLACEHOLDERS, cleaning, quotations, sentences, splitting, words
 
 WINDOW = 384  # sub-words, special tokens included
-LAYERS = frozenset(("names", "roles", "attributes"))  # what may be annotated
 REACH = 1024  # words on either side of an anchor among which its roles are looked for
 PIECES = 12  # sub-words of one word that the encoder sees; the label rides on the first
 
@@ -159,7 +158,7 @@ def encode_all(documents: Sequence[Document], tokenizer: PreTrainedTokenizerFast
 def targets(encoded: Encoded) -> Targets:
     """The labels of an annotated document, with a count of the names and claims that they cannot give back exactly.
 
-    ``meta["layers"]`` of a document that is annotated in part lists what of it is: names, roles (anchors and roles), attributes.
+    Claims of a document whose roles are not annotated teach nothing.
     """
     document, spans = encoded.document, encoded.words
     names, lost_entities = tag(spans, [(entity.span, entity.label) for entity in document.entities], NAME_TAGS)
@@ -177,8 +176,8 @@ def targets(encoded: Encoded) -> Targets:
         claims.append(
             ClaimTarget(anchor, roles[reach.start : reach.stop], SOURCE_TYPES.index(claim.source_type), STANCES.index(claim.stance))
         )
-    layers = frozenset(document.meta.get("layers", LAYERS))
-    return Targets(names, claims, lost_entities, len(document.claims) - len(claims), layers)
+    lost_claims = len(document.claims) - len(claims)
+    return Targets(names, claims if "roles" in document.layers else [], lost_entities, lost_claims, document.layers)
 
 
 def roles_of(encoded: Encoded, anchor: int, tags: Sequence[int]) -> dict[str, tuple[Span, ...]]:

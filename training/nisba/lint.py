@@ -1,11 +1,13 @@
 """Likely slips in annotated articles that the schema allows: ``nisba check --lint``.
 
 Each kind of finding is a question to the annotator, not an error. What is meant as it stands is marked in the article itself,
-in ``meta["intended"]`` (in the mark-up a header line ``intended:``), as ``kind: text`` separated by semicolons.
+in ``meta["intended"]`` (in the mark-up a header line ``intended:``), as ``kind: text`` separated by semicolons. A mark answers to
+one finding; that of an untagged name to all findings of the name.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,8 +19,8 @@ from nisba.text import EMAIL, URL, Quotation, fold, quotations, tokens
 
 KINDS = {
     "unclaimed": "a reporting verb outside every claim's cue",
-    "cut content": "content that breaks off inside a quotation it has opened, or inside an address",
-    "cue twice": "the same cue words in two claims",
+    "cut content": "content that ends inside a quotation it has opened, or within a number, a compound or an address",
+    "cue twice": "two claims share cue words",
     "long source": "a source of more than 25 words",
     "unquoted direct": "a direct claim with neither marks nor a colon",
     "untagged name": "a name annotated elsewhere in the article, but not here",
@@ -26,11 +28,13 @@ KINDS = {
 }
 LONG = 25  # words of a source
 WORDS = 3  # of a finding that a mark quotes
-GLYPHS = "«»“”„\"‹›'‘’("
-PREFIXES = ("", "و", "ف", "ب", "ل", "ك", "وب", "ول", "فل", "فب")  # clitics in front of a name
+OPENERS = '«“”„"‹›»‘’('
+IN_NUMBERS, IN_WORDS = ".,٫٬", "-'’\u200c"  # what may stand between two digits, or two letters, of one unit
+PREFIXES = ("وب", "ول", "فل", "فب", "و", "ف", "ب", "ل", "ك")  # clitics in front of a name
+SHORTEST = 4  # letters of a name that is looked for with other clitics, or none
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One likely slip: where it is (None: nowhere in the text), its kind, and the words concerned."""
 
@@ -44,32 +48,32 @@ class Finding:
 
 
 def lint(document: Document) -> list[Finding]:
-    """The findings of one article that it does not mark as intended, in text order."""
+    """The findings of one article that it does not mark as intended, in text order; only of what is annotated (``layers``)."""
     text = document.text
-    intended = marks(document)
-    found = [
-        Finding(span, kind, span.of(text))
-        for kind, spans in (
-            ("unclaimed", _unclaimed(document)),
-            ("cut content", _cut(document)),
-            ("cue twice", _twice(document)),
-            ("long source", _long(document)),
-            ("unquoted direct", _unquoted(document)),
-            ("untagged name", _untagged(document)),
-        )
-        for span in spans
-    ]
-    wanted = {(finding.kind, _key(finding.text)) for finding in found}
-    left = [finding for finding in found if (finding.kind, _key(finding.text)) not in intended]
-    idle = [Finding(None, "idle intended", f"{kind}: {text}") for kind, text in intended if (kind, text) not in wanted]
-    return sorted(left, key=lambda finding: (finding.span or Span(0, 1), finding.kind)) + idle
+    kinds = {"untagged name": _untagged} if "names" in document.layers else {}
+    if "roles" in document.layers:
+        kinds |= {"unclaimed": _unclaimed, "cut content": _cut, "cue twice": _twice, "long source": _long}
+    if document.layers >= {"roles", "attributes"}:
+        kinds["unquoted direct"] = _unquoted
+    found = sorted({(span, kind) for kind, find in kinds.items() for span in find(document)})
+    intended, left, answered = marks(document), [], set()
+    for span, kind in found:
+        mark = (kind, _key(span.of(text)))
+        if not intended[mark]:
+            left.append(Finding(span, kind, span.of(text)))
+        elif kind != "untagged name":
+            intended[mark] -= 1
+        answered.add(mark)
+    idle = [mark for mark in intended.elements() if mark[0] != "untagged name" or mark not in answered]
+    return left + [Finding(None, "idle intended", f"{kind}: {words}") for kind, words in idle]
 
 
-def marks(document: Document) -> list[tuple[str, str]]:
-    """What the article marks as intended: (kind, text as ``lint`` compares it)."""
-    given = document.meta.get("intended")
-    pairs = [entry.partition(":") for entry in (given.split(";") if isinstance(given, str) else []) if entry.strip()]
-    return [(kind.strip(), _key(text)) for kind, _, text in pairs]
+def marks(document: Document) -> Counter[tuple[str, str]]:
+    """How many findings of a kind and with these first words the article marks as intended."""
+    given = document.meta.get("intended", "")
+    entries = given.split(";") if isinstance(given, str) else [str(given)]
+    pairs = [entry.partition(":") for entry in entries if entry.strip()]
+    return Counter((kind.strip(), _key(words)) for kind, _, words in pairs)
 
 
 def _key(text: str) -> str:
@@ -90,27 +94,42 @@ def _cut(document: Document) -> Iterator[Span]:
     pairs = [mark for mark in quotations(text) if mark.closed]
     for claim in document.claims:
         for span in claim.content:
-            if any(address.start < edge < address.end for address in addresses for edge in (span.start, span.end)) or any(
-                _breaks_off(text, claim, span, mark) for mark in pairs
+            edges = (span.start, span.end)
+            if (
+                any(address.start < edge < address.end for address in addresses for edge in edges)
+                or any(_within(text, edge) for edge in edges)
+                or any(_breaks_off(text, claim, span, mark) for mark in pairs)
             ):
                 yield span
 
 
+def _within(text: str, edge: int) -> bool:
+    """Whether the sign at an edge joins the digits, or the word characters, on both sides of it."""
+    for mark in (edge, edge - 1):
+        around = text[mark - 1 : mark] + text[mark + 1 : mark + 2]
+        if len(around) == 2 and 0 <= mark < len(text):
+            if text[mark] in IN_NUMBERS and around.isdigit():
+                return True
+            if text[mark] in IN_WORDS and all(map(is_word_char, around)):
+                return True
+    return False
+
+
 def _breaks_off(text: str, claim: Claim, span: Span, mark: Quotation) -> bool:
-    """Whether a fragment that begins with or before a quotation ends among its words, and no other fragment goes on there."""
-    opened = span.start <= mark.start + mark.mark and mark.start < span.end
-    rest = range(span.end, mark.end - mark.mark)
-    if not opened or not any(is_word_char(text[i]) for i in rest):
+    """Whether a fragment ends among the words of a quotation, no further one of the claim follows there, and the first one there
+    begins with the quotation's first word or before."""
+    if not mark.start < span.end < mark.end - mark.mark or not any(map(is_word_char, text[span.end : mark.end - mark.mark])):
         return False
-    return not any(mark.start < other.start < mark.end for other in claim.content if other != span)
+    inside = [other for other in claim.content if other.start < mark.end and mark.start < other.end]
+    word = next((i for i in range(mark.start + mark.mark, mark.end) if is_word_char(text[i])), mark.end)
+    return inside[-1] == span and inside[0].start <= word
 
 
 def _twice(document: Document) -> Iterator[Span]:
-    seen: set[tuple[Span, ...]] = set()
+    seen: list[Span] = []
     for claim in document.claims:
-        if claim.cue and claim.cue in seen:
-            yield claim.cue[0]
-        seen.add(claim.cue)
+        yield from (span for span in claim.cue if any(span.overlaps(other) for other in seen))
+        seen += claim.cue
 
 
 def _long(document: Document) -> Iterator[Span]:
@@ -122,11 +141,19 @@ def _long(document: Document) -> Iterator[Span]:
 def _unquoted(document: Document) -> Iterator[Span]:
     text, pairs = document.text, quotations(document.text)
     for claim in document.claims:
-        first = claim.content[0]
-        quoted = any(mark.start < span.end and span.start < mark.end for mark in pairs for span in claim.content)
-        behind_mark = any(glyph in text[max(0, first.start - 3) : first.start] for glyph in ":" + GLYPHS)
-        if claim.type == "direct" and not quoted and not behind_mark:
-            yield first
+        if claim.type == "direct" and not any(_quoted(text, span, pairs) for span in claim.content):
+            yield claim.content[0]
+
+
+def _quoted(text: str, span: Span, pairs: list[Quotation]) -> bool:
+    """Whether a fragment lies in marks, or begins behind an opening mark or a colon, its first word perhaps between."""
+    if any(mark.holds(span) for mark in pairs):
+        return True
+    before = text[: span.start].rstrip()
+    if before.endswith(":") or (before and before[-1] in OPENERS):
+        return True
+    first, *rest = (word for word in tokens(span.of(text)) if is_word_char(span.of(text)[word.start]))
+    return bool(rest) and any(glyph in span.of(text)[first.end : rest[0].start] for glyph in OPENERS)
 
 
 def _untagged(document: Document) -> Iterator[Span]:
@@ -134,17 +161,24 @@ def _untagged(document: Document) -> Iterator[Span]:
     units = tokens(text)
     plain = [fold(unit.of(text)) for unit in units]
     taken = [entity.span for entity in document.entities]
-    names = {tuple(fold(unit.of(span.of(text))) for unit in tokens(span.of(text))) for span in taken}
-    names = {name for name in names if len("".join(name)) > 2}
-    bare = {(word[len(prefix) :], *rest) for word, *rest in names for prefix in PREFIXES if word.startswith(prefix)} & names
-    by_first: dict[str, list[tuple[str, ...]]] = {}
-    for name in bare:
-        for prefix in PREFIXES:
-            by_first.setdefault(prefix + name[0], []).append(name)
+    by_first: dict[str, set[tuple[str, ...]]] = {}
+    for name in {span.of(text) for span in taken}:
+        word, *rest = (fold(unit.of(name)) for unit in tokens(name))
+        for form in _without_clitics(word):
+            if len(form + "".join(rest)) > (2 if form == word else SHORTEST - 1):
+                by_first.setdefault(form, set()).add(tuple(rest))
     for i, word in enumerate(plain):
-        for name in sorted(by_first.get(word, ()), key=len, reverse=True):
-            if tuple(plain[i + 1 : i + len(name)]) == name[1:]:
-                span = Span(units[i].start, units[i + len(name) - 1].end)
+        behind = {rest for form in _without_clitics(word) for rest in by_first.get(form, ())}
+        for following in sorted(behind, key=len, reverse=True):
+            if tuple(plain[i + 1 : i + 1 + len(following)]) == following:
+                span = Span(units[i].start, units[i + len(following)].end)
                 if not any(span.overlaps(other) for other in taken):
                     yield span
                 break
+
+
+def _without_clitics(word: str) -> set[str]:
+    """The word, and what is left of it behind each clitic it may begin with (`للأمم` gives `الأمم`), if that is long enough."""
+    forms = {word} | {word[len(prefix) :] for prefix in PREFIXES if word.startswith(prefix)}
+    forms |= {"ال" + form[1:] for form in set(forms) if form.startswith("ل")} if "لل" in word[:3] else set()
+    return {form for form in forms if form == word or len(form) >= SHORTEST}

@@ -59,7 +59,7 @@ class Batch:
         return replace(self, **{name: tensor.to(device, non_blocking=True) for name, tensor in tensors.items()})
 
     def counts(self) -> list[int]:
-        """What the summed loss of each of HEADS is divided by: its labels that are not O; for the last two the claims.
+        """What the summed loss of each of HEADS is divided by: its labels that are not O; for the last two all that are known.
 
         Most words are O in every claim: divided by all labels, the roles would hardly move the encoder.
         """

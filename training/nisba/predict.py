@@ -21,6 +21,7 @@ from nisba.model import ModelError, NisbaModel
 from nisba.schema import Document
 from nisba.speakers import resolve
 
+ABOUT_ANNOTATION = ("layers", "intended")
 ANCHOR = 0.5  # probability from which a word opens a claim
 AHEAD = 64  # documents that are read ahead to be sorted by length
 BUDGET = 4096  # sub-words of one encoder pass
@@ -42,10 +43,10 @@ class Predictor:
         return next(self.stream([Document(id, text)]))
 
     def stream(self, documents: Iterable[Document]) -> Iterator[Document]:
-        """Annotate documents, in their order. What they were annotated with before is replaced."""
+        """Annotate documents, in their order. What they were annotated with before goes, and what their meta says of that."""
         source = iter(documents)
         while chunk := list(islice(source, AHEAD)):
-            yield from self._chunk([replace(document, entities=(), claims=()) for document in chunk])
+            yield from self._chunk([bare(document) for document in chunk])
 
     def _chunk(self, documents: Sequence[Document]) -> Iterator[Document]:
         encoded = list(encode_all(documents, self.tokenizer, window=self.window))
@@ -142,6 +143,12 @@ def load(path: str | Path, *, device: str | None = None, revision: str | None = 
     except (AssertionError, RuntimeError) as error:
         raise ModelError(f"device {chosen}: {str(error).strip().splitlines()[0]}") from error
     return Predictor(model, tokenizer, window=model.names.config.nisba["window"])
+
+
+def bare(document: Document) -> Document:
+    """The document without annotation, and without what its meta says of it."""
+    meta = {key: value for key, value in document.meta.items() if key not in ABOUT_ANNOTATION}
+    return replace(document, entities=(), claims=(), meta=meta)
 
 
 def prefer_onednn() -> None:

@@ -27,6 +27,7 @@ CLAIM_TYPES: tuple[ClaimType, ...] = get_args(ClaimType)
 SOURCE_TYPES: tuple[SourceType, ...] = get_args(SourceType)
 STANCES: tuple[Stance, ...] = get_args(Stance)
 ROLES: tuple[Role, ...] = get_args(Role)
+LAYERS = frozenset(("names", "roles", "attributes"))  # what may be annotated: names; claims' roles; their types, stances, speakers
 
 VERSION = 1  # of the interchange format; a document may name it, as ``"schema": 1``
 EXCERPT = 60  # characters of offending text that a message shows
@@ -182,7 +183,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One article. ``meta`` is carried along untouched. Raises SchemaError with every problem found."""
+    """One article. ``meta`` is carried along untouched. Raises SchemaError with every problem found.
+
+    ``meta["layers"]`` lists what is annotated where that is not all of LAYERS; the rest is unknown then, not absent.
+    """
 
     id: str
     text: str
@@ -194,6 +198,11 @@ class Document:
         problems = _string("id", self.id) + _text(self.text)
         _raise(problems + _meta(self.meta))
         _raise(_annotation(self.text, [(f"entities[{i}]", e) for i, e in enumerate(self.entities)], self.claims))
+
+    @property
+    def layers(self) -> frozenset[str]:
+        """What of LAYERS is annotated."""
+        return frozenset(self.meta.get("layers", LAYERS))
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -320,6 +329,9 @@ def _meta(value: Any) -> list[Problem]:
         json.dumps(dict(value), ensure_ascii=False, allow_nan=False).encode("utf-8")
     except (TypeError, ValueError, RecursionError) as error:
         return [Problem("meta", "cannot be written as JSON in UTF-8", str(error))]
+    layers = value.get("layers", [])
+    if not isinstance(layers, list) or not all(isinstance(layer, str) and layer in LAYERS for layer in layers):
+        return [Problem("meta.layers", f"must be a list of {', '.join(sorted(LAYERS))}", str(layers))]
     return []
 
 

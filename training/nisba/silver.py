@@ -7,8 +7,7 @@ right they are is measured in CONTRIBUTING's lab log.
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,8 +56,9 @@ def read(path: Path, *, prefix: str) -> Iterator[Document]:
     for number, sentence in enumerate(sentences, 1):
         name = f"{prefix}-{sentence.metadata.get('sent_id', number)}"
         nodes = [node for node in sentence if isinstance(node["id"], int)]
+        joined = {n: node["form"] for node in sentence if _is_range(node) for n in range(node["id"][0], node["id"][2] + 1)}
         try:
-            text, spans = placed(nodes, sentence.metadata.get("text"))
+            text, spans = placed(nodes, sentence.metadata.get("text"), joined)
             tokens = [_token(node, span) for node, span in zip(nodes, spans, strict=True)]
         except ValueError as error:
             raise FormatError([f"{path}: {name}: {error}"]) from None
@@ -75,15 +75,24 @@ def _token(node: Mapping[str, Any], span: Span) -> Token:
     return Token(node["id"], span, plain(node["lemma"] or ""), node["upos"], node["head"] or 0, relation, active)
 
 
-def placed(nodes: Sequence[Mapping[str, Any]], text: str | None) -> tuple[str, list[Span]]:
+def _is_range(node: Mapping[str, Any]) -> bool:
+    """Whether this is the line of a word that several nodes make up, as ``2-3 للقانون``."""
+    return isinstance(node["id"], tuple) and node["id"][1] == "-"
+
+
+def placed(nodes: Sequence[Mapping[str, Any]], text: str | None, joined: Mapping[int, str]) -> tuple[str, list[Span]]:
     """The sentence and the span of every node in it: found in the given text, or in one rebuilt from the nodes (clitics joined to
-    their words, vowels dropped). Raises ValueError where a node is not in the text."""
+    their words, vowels dropped). The nodes of a word in ``joined`` (node number → the word) have its span. Raises ValueError where
+    a node is not in the text."""
     if text is None:
         return rebuilt(nodes)
     spans: list[Span] = []
     end = 0
-    for node in nodes:
-        form = unicodedata.normalize("NFC", node["form"])
+    for i, node in enumerate(nodes):
+        form = joined.get(node["id"], node["form"])
+        if i and node["id"] in joined and joined.get(nodes[i - 1]["id"]) is form:
+            spans.append(spans[-1])
+            continue
         start = text.find(form, end)
         if start < 0 or text[end:start].strip():
             raise ValueError(f"«{excerpt(form)}» is not where the text should have it: «{excerpt(text[end:])}»")
@@ -129,10 +138,13 @@ def _claims(text: str, tokens: Sequence[Token]) -> list[Claim]:
     found = [
         roles for token in tokens for roles in (_verbal(token, tokens, children), _evidential(token, tokens, children)) if roles
     ]
+    marks = {token.number for token in tokens if _is_mark(token)}
     claims: list[Claim] = []
     taken: set[Span] = set()
     for roles in found:
-        spans = {role: span for role, group in roles.items() if (span := _phrase(text, group)) is not None}
+        spans = {role: span for role, group in roles.items() if (span := _phrase(text, group, marks)) is not None}
+        if "source" in roles and "source" not in spans:
+            continue
         if "cue" not in spans or "content" not in spans or spans["cue"] in taken:
             continue
         try:
@@ -201,22 +213,24 @@ def _evidential(word: Token, tokens: Sequence[Token], children: Mapping[int, lis
 
 
 def _subtree(root: Token, children: Mapping[int, list[Token]]) -> list[Token]:
-    found, waiting = [], [root]
+    found, waiting = {root.number: root}, [root]
     while waiting:
-        token = waiting.pop()
-        found.append(token)
-        waiting += children.get(token.number, [])
-    return sorted(found, key=lambda token: token.number)
+        below = [child for child in children.get(waiting.pop().number, []) if child.number not in found]
+        found |= {child.number: child for child in below}
+        waiting += below
+    return [found[number] for number in sorted(found)]
 
 
 def _is_mark(token: Token) -> bool:
     return token.pos == "PUNCT"
 
 
-def _phrase(text: str, tokens: Sequence[Token]) -> Span | None:
-    """From the first to the last token, whole words, punctuation at the edges left out. None where the tokens are not together."""
+def _phrase(text: str, tokens: Sequence[Token], marks: Collection[int]) -> Span | None:
+    """From the first to the last token, whole words, punctuation at the edges left out. None where other tokens than punctuation
+    (``marks``: their numbers) lie between."""
     start, end = min(token.span.start for token in tokens), max(token.span.end for token in tokens)
-    if len(tokens) < tokens[-1].number - tokens[0].number + 1 - 2:  # other words lie within: the tree is not projective here
+    numbers = {token.number for token in tokens}
+    if any(n not in numbers and n not in marks for n in range(min(numbers), max(numbers))):  # other words lie within
         return None
     while start > 0 and is_word_char(text[start - 1]) and is_word_char(text[start]):
         start -= 1

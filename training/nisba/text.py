@@ -147,6 +147,7 @@ def quotations(text: str) -> list[Quotation]:
     return sorted(found, key=lambda quotation: (quotation.start, -quotation.end))
 
 
+_PREFIX = regex.compile(rf"{_NOT_IN_WORD}[وف]?[بلك]ـ$")  # `بـ”`: a clitic drawn out in front of an opening mark
 Pair = tuple["regex.Match[str]", "regex.Match[str] | None"]
 
 
@@ -167,7 +168,7 @@ def _nested(marks: list[regex.Match[str]]) -> list[Pair]:
 def _in_turn(text: str, marks: list[regex.Match[str]]) -> Iterator[Pair]:
     opening: regex.Match[str] | None = None
     for mark in marks:
-        glued_before = mark.start() > 0 and not text[mark.start() - 1].isspace() and text[mark.start() - 1] != "ـ"  # `بـ”` opens
+        glued_before = mark.start() > 0 and not text[mark.start() - 1].isspace() and not _PREFIX.search(text, endpos=mark.start())
         glued_after = mark.end() < len(text) and is_word_char(text[mark.end()])
         if opening is None:
             if not (mark.group() in _CLOSERS and glued_before and not glued_after):  # a closing mark that nothing opened

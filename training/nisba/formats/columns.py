@@ -48,8 +48,11 @@ def read(path: Path, columns: Columns, *, prefix: str) -> Iterator[Document]:
 
 def _sentences(path: Path, columns: Columns, problems: list[str]) -> Iterator[list[Line]]:
     known = {*columns.labels, *columns.ignored}
+    text = read_text(path)
+    if text.startswith("\ufeff"):
+        problems.append(f"{path}:1: begins with a byte order mark; save the file as UTF-8 without BOM")
     sentence: list[Line] = []
-    for number, row in enumerate(read_text(path).split("\n"), 1):
+    for number, row in enumerate(text.split("\n"), 1):
         word, *given = row.split() or [""]
         if not word:
             if sentence:
@@ -62,6 +65,8 @@ def _sentences(path: Path, columns: Columns, problems: list[str]) -> Iterator[li
             problems.append(f"{path}:{number}: {'no known tag' if tags else 'needs a word and a tag'}: «{excerpt(row)}»")
         if word not in columns.skip:
             sentence.append((number, word, tags))
+        elif set(tags) != {"O"}:
+            problems.append(f"{path}:{number}: a word that is to be skipped has a tag: «{excerpt(row)}»")
     if sentence:
         yield sentence
 
@@ -77,12 +82,14 @@ def _document(name: str, sentences: Sequence[Sequence[Line]], columns: Columns) 
         ends = [start + len(word) for start, (_, word, _) in zip(starts, sentence, strict=True)]
         for first, last, label in _outermost(sentence, columns):
             found.append((starts[first], ends[last], label))
+    # Edges of punctuation are left out, and a name that is nothing but punctuation is no name.
     entities = [Entity(span, label) for start, end, label in found if (span := trim(text, start, end)) is not None]
     return Document(name, text, tuple(entities), meta={"layers": ["names"]})
 
 
 def _outermost(sentence: Sequence[Line], columns: Columns) -> list[tuple[int, int, EntityLabel]]:
-    """(first word, last word, label) of the names that lie in no other, left to right. A leading I- begins a name."""
+    """(first word, last word, label) of the names that lie in no other, left to right; of two that cross, the first. A leading I-
+    begins a name."""
     open_from: dict[str, int] = {}
     spans: list[tuple[int, int, EntityLabel]] = []
     for i, (_, _, tags) in enumerate([*sentence, (0, "", ())]):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,18 @@ def write(documents: Iterable[Document], path: Path) -> int:
             stream.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
             count += 1
     return count
+
+
+def names(path: Path) -> set[str]:
+    """The ids in a file, as far as its lines can be read (``read`` says what is wrong with the others)."""
+    found = set()
+    with path.open("rb") as stream:
+        for raw in stream:
+            with suppress(ValueError):
+                row = jsonl.load_row(raw)
+                if isinstance(row, dict) and isinstance(row.get("id"), str):
+                    found.add(row["id"])
+    return found
 
 
 def read(path: Path, texts: Mapping[str, str]) -> Iterator[Document]:

@@ -7,8 +7,8 @@ Format: https://github.com/antcorpus/antcorpus.data
 
 from __future__ import annotations
 
-import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,28 +16,24 @@ from nisba.files import FormatError, decode
 from nisba.schema import Document, SchemaError, excerpt
 
 ENDINGS = (".txt", ".xml")
-LARGEST = 1 << 24  # bytes of one file in an archive: none of the corpus has a thousandth of that
-_DOC = re.compile(r"<DOC>(.*?)</DOC>", re.DOTALL)
-_FIELDS = {name: re.compile(rf"<{name}>(.*?)</{name}>", re.DOTALL) for name in ("DOCNO", "TITLE", "TEXT", "CAT", "URL", "TIME")}
+LARGEST = 1 << 24  # bytes of one file: none of the corpus has a thousandth of that
+NEEDED, META = ("DOCNO", "TITLE", "TEXT"), {"category": "CAT", "url": "URL", "time": "TIME"}
 
 
 def read(path: Path) -> Iterator[Document]:
-    """Every article of a file, a folder or a zip archive, files in order of name. Raises FormatError with all problems."""
+    """Every article of a file, a folder or a zip archive, files in order of name; files without any ``<DOC>`` are passed over.
+    Raises FormatError with all problems, once the end is reached."""
     problems: list[str] = []
     seen: set[str] = set()
-    for name, data in _files(path):
+    for name, data in _files(path, problems):
         try:
             text = decode(data, name)
         except FormatError as error:
             problems += error.problems
             continue
-        found = list(_DOC.finditer(text))
-        if not found:
-            problems.append(f"{name}: holds no <DOC>…</DOC>: «{excerpt(text)}»")
-        for match in found:
-            at = f"{name}:{text.count(chr(10), 0, match.start()) + 1}"
+        for at, block in _blocks(text, name, problems):
             try:
-                document = _document(match[1])
+                document = _document(block)
             except SchemaError as error:
                 problems += [f"{at}: {problem}" for problem in error.problems]
             except ValueError as error:
@@ -49,35 +45,76 @@ def read(path: Path) -> Iterator[Document]:
                 seen.add(document.id)
                 yield document
     if not seen and not problems:
-        problems.append(f"{path}: holds no {' or '.join(ENDINGS)} file")
+        problems.append(f"{path}: holds no <DOC>…</DOC>")
     if problems:
         raise FormatError(problems)
 
 
+def _blocks(text: str, name: str, problems: list[str]) -> Iterator[tuple[str, str]]:
+    """(place, what stands between ``<DOC>`` and ``</DOC>``) of every article of a file."""
+    pieces, line = text.split("<DOC>"), 1
+    for number, piece in enumerate(pieces):
+        at = f"{name}:{line}"
+        line += piece.count("\n")
+        if number:
+            block, closed, _ = piece.partition("</DOC>")
+            if closed:
+                yield at, block
+            else:
+                problems.append(f"{at}: <DOC> is never closed: «{excerpt(piece.strip())}»")
+
+
 def _document(block: str) -> Document:
-    values = {name: match[1].strip() for name, pattern in _FIELDS.items() if (match := pattern.search(block))}
-    if missing := [name for name in ("DOCNO", "TITLE", "TEXT") if name not in values]:
+    values = {name: value for name in (*NEEDED, *META.values()) if (value := _field(block, name)) is not None}
+    if missing := [name for name in NEEDED if name not in values]:
         raise ValueError(f"the article lacks {', '.join(missing)}: «{excerpt(block.strip())}»")
-    meta = {key: values[name] for key, name in (("category", "CAT"), ("url", "URL"), ("time", "TIME")) if values.get(name)}
+    meta = {key: values[name] for key, name in META.items() if values.get(name)}
     return Document(values["DOCNO"], "\n".join(filter(None, (values["TITLE"], values["TEXT"]))), meta=meta)
 
 
-def _files(path: Path) -> Iterator[tuple[str, bytes]]:
+def _field(block: str, name: str) -> str | None:
+    """What stands between a field's tags. Raises ValueError where they stand there more than once, or one without the other."""
+    opening, closing = f"<{name}>", f"</{name}>"
+    if block.count(opening) > 1 or block.count(opening) != block.count(closing):
+        raise ValueError(f"{opening} and {closing} do not stand there once each: «{excerpt(block.strip())}»")
+    _, opened, rest = block.partition(opening)
+    value, closed, _ = rest.partition(closing)
+    return value.strip() if opened and closed else None
+
+
+def _files(path: Path, problems: list[str]) -> Iterator[tuple[str, bytes]]:
     """Names and contents. An archive is read in memory, member by member; nothing is ever unpacked to disk."""
     if path.is_dir():
         for file in sorted(path.rglob("*")):
-            if file.suffix in ENDINGS and file.is_file():
+            if _is_article(file) and file.is_file():
                 yield str(file), file.read_bytes()
     elif zipfile.is_zipfile(path):
+        yield from _members(path, problems)
+    else:
+        data = path.read_bytes()
+        if data.startswith(b"PK"):
+            raise FormatError([f"{path}: a damaged zip archive"])
+        yield str(path), data
+
+
+def _members(path: Path, problems: list[str]) -> Iterator[tuple[str, bytes]]:
+    name = str(path)
+    try:
         with zipfile.ZipFile(path) as archive:
             for info in sorted(archive.infolist(), key=lambda info: info.filename):
-                if info.is_dir() or Path(info.filename).suffix not in ENDINGS:
+                name = f"{path}/{excerpt(info.filename)}"
+                if info.is_dir() or not _is_article(Path(info.filename)):
                     continue
-                name = f"{path}/{info.filename}"
                 with archive.open(info) as stream:
                     data = stream.read(LARGEST + 1)
                 if len(data) > LARGEST:
-                    raise FormatError([f"{name}: larger than {LARGEST} bytes"])
-                yield name, data
-    else:
-        yield str(path), path.read_bytes()
+                    problems.append(f"{name}: larger than {LARGEST} bytes")
+                else:
+                    yield name, data
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise FormatError([f"{name}: the zip archive cannot be read: {error}"]) from None
+
+
+def _is_article(path: Path) -> bool:
+    """By its name; what file managers leave in archives is none."""
+    return path.suffix.lower() in ENDINGS and not path.name.startswith(".") and "__MACOSX" not in path.parts

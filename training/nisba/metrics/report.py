@@ -39,7 +39,7 @@ from nisba.metrics.counts import ATTRIBUTES, FOUND, GOLD, KEYS, OVERALL, PREDICT
 from nisba.metrics.errors import KINDS, Error, errors
 from nisba.metrics.phenomena import SLICES
 from nisba.metrics.resampling import intervals
-from nisba.schema import Document, excerpt
+from nisba.schema import LAYERS, Document, excerpt
 
 VERSION = 2  # of the report's keys
 LENGTHS = (128, 256, 512)  # tokens: the edges between the length classes
@@ -61,6 +61,8 @@ def pair(gold: Iterable[Document], predicted: Iterable[Document], *, annotators:
     """Gold and predicted documents by id, in gold's order. Raises MismatchError that lists what is missing, unknown, given twice
     or of another text.
 
+    What gold does not annotate (its ``layers``) is left out on both sides.
+
     What is optional is for gold to say: the flags of predicted claims and names are dropped, unless both sides are ``annotators``.
     """
     sides = ("first annotator's documents", "second annotator's documents") if annotators else ("gold documents", "predictions")
@@ -81,7 +83,17 @@ def pair(gold: Iterable[Document], predicted: Iterable[Document], *, annotators:
     wrong += [f"{excerpt(name)}: not in the {sides[0]}" for name in given if name not in held]
     if wrong:
         raise MismatchError(wrong)
-    return [(document, given[name] if annotators else _firm(given[name])) for name, document in held.items()]
+    pairs = [(document, given[name] if annotators else _firm(given[name])) for name, document in held.items()]
+    return [_known(*both, layers=both[0].layers & (both[1].layers if annotators else LAYERS)) for both in pairs]
+
+
+def _known(gold: Document, other: Document, *, layers: frozenset[str]) -> tuple[Document, Document]:
+    """Both documents without what is not annotated: names, or claims (whole: without roles or attributes they are not scored)."""
+    if layers == LAYERS:
+        return gold, other
+    names, claims = "names" in layers, layers >= {"roles", "attributes"}
+    one, two = (replace(d, entities=d.entities if names else (), claims=d.claims if claims else ()) for d in (gold, other))
+    return one, two
 
 
 def _firm(document: Document) -> Document:
