@@ -54,10 +54,16 @@ def collate(examples: Sequence[Encoded], labels: Sequence[Targets] | None, *, pa
     offsets = list(_offsets(len(example.windows) for example in examples))
     firsts = [(offset + w) * length + p for offset, example in zip(offsets, examples, strict=True) for w, p in example.firsts]
     word_offsets = list(_offsets(len(example.words) for example in examples))
+    owners = [
+        [owner + offset if owner >= 0 else -1 for owner in window.owners]
+        for offset, example in zip(word_offsets, examples, strict=True)
+        for window in example.windows
+    ]
     batch = Batch(
         input_ids=input_ids,
         attention_mask=attention,
         firsts=torch.tensor(firsts, dtype=torch.long),
+        owners=_padded(owners, -1, length),
         sentences=torch.tensor([s for example in examples for s in example.sentence], dtype=torch.long),
         quotations=torch.tensor([q for example in examples for q in example.quotation], dtype=torch.long),
         anchors=torch.zeros(0, dtype=torch.long),

@@ -6,7 +6,8 @@ unexpected and leaves alone. What the claim heads need to know stands in the con
 
 Roles are tagged cue first, then conditioned on the cue, as in the winning system of GermEval 2023's speaker attribution task
 (Petersen-Frey and Biemann 2024, https://aclanthology.org/2024.germeval-1.2): for an anchor a and a word w the features
-U·w + V·a + (P·w ⊙ Q·a) + distance + sentence distance + same quotation go through a convolution over the words to tags.
+U·w + V·a + (P·w ⊙ Q·a) + distance + sentence distance + same quotation go through dilated convolutions over the words (Strubell et
+al. 2017, https://aclanthology.org/D17-1283) to tags.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoConfig, AutoModelForTokenClassification
 
-FORMAT = 1  # of the claim heads; raised when a checkpoint of another layout could be misread
+FORMAT = 2  # of the claim heads; raised when a checkpoint of another layout could be misread
 SIZE = 128  # of the role network
 DISTANCES = 24  # buckets a side: exact to 8 words, then in powers of 2^(1/2)
+DILATIONS = (1, 2, 4, 8)  # of the convolutions over the words: the last one sees 30 words on either side
+MIXED = 4  # upper layers of the encoder from which the words' states are mixed
 SENTENCES = 3  # sentence distances beyond this are alike
 HEADS = ("names", "anchors", "roles", "source_types", "stances")
 
@@ -43,6 +46,7 @@ class Batch:
     input_ids: Tensor  # W × L
     attention_mask: Tensor  # W × L
     firsts: Tensor  # N: index of a word's first sub-word in the flattened W · L
+    owners: Tensor  # W × L: the word that a sub-word belongs to, -1 where it stands in a window for context only
     sentences: Tensor  # N
     quotations: Tensor  # N
     anchors: Tensor  # A: word indices
@@ -75,18 +79,30 @@ class ClaimHeads(nn.Module):
     def __init__(self, hidden: int, roles: int, source_types: int, stances: int, dropout: float):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
+        self.mix = nn.Parameter(torch.zeros(MIXED))
         self.anchor = nn.Linear(hidden, 1)
         self.word, self.at = nn.Linear(hidden, SIZE), nn.Linear(hidden, SIZE)
         self.word_gate, self.at_gate = nn.Linear(hidden, SIZE, bias=False), nn.Linear(hidden, SIZE, bias=False)
         self.distance = nn.Embedding(2 * DISTANCES + 1, SIZE)
         self.sentence = nn.Embedding(2 * SENTENCES + 1, SIZE)
         self.quotation = nn.Embedding(3, SIZE)  # outside, in another quotation than the anchor, in the anchor's own
-        self.context = nn.Conv1d(SIZE, SIZE, kernel_size=5, padding=2)
+        self.contexts = nn.ModuleList(nn.Conv1d(SIZE, SIZE, kernel_size=5, padding=2 * d, dilation=d) for d in DILATIONS)
         self.roles = nn.Linear(SIZE, roles)
         self.source_types = nn.Sequential(
             nn.Linear(2 * hidden, SIZE), nn.GELU(), nn.Dropout(dropout), nn.Linear(SIZE, source_types)
         )
         self.stances = nn.Sequential(nn.Linear(hidden, SIZE), nn.GELU(), nn.Dropout(dropout), nn.Linear(SIZE, stances))
+
+    def words(self, layers: Sequence[Tensor], batch: Batch) -> Tensor:
+        """States of the words (N × hidden) from the encoder's layers (each W × L × hidden): its upper MIXED ones in learnt shares
+        (Peters et al. 2018, https://aclanthology.org/N18-1202), the mean of a word's sub-words."""
+        upper = torch.stack([layer.float() for layer in layers[-MIXED:]])
+        shares = self.mix[-len(upper) :].softmax(0)
+        mixed = (upper * shares[:, None, None, None]).sum(0).flatten(0, 1)
+        owners = batch.owners.flatten()
+        owned = (owners >= 0).nonzero()[:, 0]
+        sums = mixed.new_zeros(len(batch.firsts), mixed.shape[1]).index_add(0, owners[owned], mixed[owned])
+        return sums / torch.bincount(owners[owned], minlength=len(batch.firsts)).clamp(min=1)[:, None]
 
     def anchor_logits(self, words: Tensor) -> Tensor:
         """N × hidden → N."""
@@ -105,8 +121,10 @@ class ClaimHeads(nn.Module):
         same = (quoted > 0).long() + ((quoted > 0) & (quoted == batch.quotations[here][:, None])).long()
         features = features + self.distance(bucket(there - here[:, None])) + self.quotation(same)
         features = features + self.sentence(apart.clamp(-SENTENCES, SENTENCES) + SENTENCES)
-        features = F.gelu(features) * (batch.pairs >= 0)[..., None]
-        features = features + F.gelu(self.context(features.transpose(1, 2)).transpose(1, 2))
+        within = (batch.pairs >= 0)[..., None]
+        features = F.gelu(features) * within
+        for context in self.contexts:
+            features = (features + F.gelu(context(features.transpose(1, 2)).transpose(1, 2))) * within
         logits: Tensor = self.roles(self.dropout(features))
         return logits
 
@@ -211,7 +229,7 @@ class NisbaModel(nn.Module):
     def read(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The encoder pass: name logits of every sub-word (W × L × tags) and the states of words (N × hidden)."""
         out = self.names(input_ids=batch.input_ids, attention_mask=batch.attention_mask, output_hidden_states=True)
-        return out.logits.float(), out.hidden_states[-1].flatten(0, 1)[batch.firsts].float()
+        return out.logits.float(), self.claims.words(out.hidden_states, batch)
 
     def forward(self, batch: Batch) -> Tensor:
         """Summed losses of HEADS (5), each over the labels that ``Batch.counts`` counts."""

@@ -108,6 +108,7 @@ class Predictor:
                 input_ids=batch.input_ids[part],
                 attention_mask=batch.attention_mask[part],
                 firsts=batch.firsts[mine] - start * length,
+                owners=batch.owners[part] - int(mine.nonzero()[0, 0]),  # what was -1 stays below 0
             )
             logits, states = self.model.read(window)
             names.append(logits.flatten(0, 1)[window.firsts].log_softmax(-1).cpu())
