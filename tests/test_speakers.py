@@ -32,6 +32,26 @@ CASES = {
         "<cue1>قال</cue1> <src1>المدير <per>نادر الشامي</per></src1> <con1>إن الماء نظيف</con1>. <cue2>وقالت</cue2> <src2>المهندسة <per>هالة درويش</per></src2> <con2>إنه ملوث</con2>. <cue3>وأضافت</cue3> <con3>أنه خطر</con3>.",
         "1 | indirect | person | neutral | نادر الشامي\n2 | indirect | person | neutral | هالة درويش\n3 | indirect | implicit | neutral | هالة درويش",
     ),
+    "a description goes to the last person of its gender": (
+        "<cue1>قال</cue1> <src1>المدير <per>نادر الشامي</per></src1> <con1>إن الماء نظيف</con1>. <cue2>وقالت</cue2> <src2><per>هالة درويش</per></src2> <con2>إنه ملوث</con2>. <cue3>ورد</cue3> <src3>الرجل</src3> <con3>بأنه نقي</con3>. <cue4>وسألت</cue4> <src4>الخبيرة الأمريكية</src4> <con4>عن المصدر</con4>.",
+        "1 | indirect | person | neutral | نادر الشامي\n2 | indirect | person | neutral | هالة درويش\n3 | indirect | role | neutral | نادر الشامي\n4 | indirect | role | neutral | هالة درويش",
+    ),
+    "a body goes by its fullest name": (
+        "اجتمع <org>حزب التكتل الديمقراطي</org>. <cue1>وأكد</cue1> <src1><org>التكتل</org></src1> <con1>أنه باق</con1>. <cue2>ودعا</cue2> <src2>الحزب</src2> <con2>إلى الهدوء</con2>.",
+        "1 | indirect | organization | assert | حزب التكتل الديمقراطي\n2 | indirect | organization | neutral | حزب التكتل الديمقراطي",
+    ),
+    "a part of a body is not the body": (
+        "<cue1>انتقد</cue1> <src1>فرع <org>رابطة الحقوق</org> بصفاقس</src1> <con1>القرار</con1>. <cue2>وأعلنت</cue2> <src2>شركة «<org>نور</org>» الناشئة</src2> <con2>إفلاسها</con2>.",
+        "1 | indirect | organization | neutral | فرع رابطة الحقوق بصفاقس\n2 | indirect | organization | neutral | نور",
+    ),
+    "a mark that a source leaves open is closed": (
+        '<cue1>قال</cue1> <src1>مراسل "<org>الجوهرة</org></src1>" <con1>إن الماء نظيف</con1>.',
+        '1 | indirect | role | neutral | مراسل "الجوهرة"',
+    ),
+    "behind a quoted claim the outer speaker goes on": (
+        "<cue1>قال</cue1> <src1><per>نادر الشامي</per></src1> <con1>إن <src2>رئيس الحكومة</src2> <cue2>أكد</cue2> <con2>أن الماء نظيف</con2></con1>. <cue3>وأضاف</cue3> <con3>أنه نقي</con3>.",
+        "1 | indirect | person | neutral | نادر الشامي\n2 | indirect | role | assert | رئيس الحكومة\n3 | indirect | implicit | neutral | نادر الشامي",
+    ),
     "anonymous sources are one": (
         "<cue1>قال</cue1> <src1>أشخاص مطلعون على المحادثات</src1> <con1>إن الماء نظيف</con1>. <cue2>وأكد</cue2> <src2>الأشخاص المطلعون</src2> <con2>أنه نقي</con2>.",
         "1 | indirect | anonymous | neutral | أشخاص مطلعون على المحادثات\n2 | indirect | anonymous | assert | أشخاص مطلعون على المحادثات",
@@ -74,4 +94,4 @@ def test_speakers_of_the_seeds_from_their_own_spans(seeds):
         for document in seeds
         for gold, found in zip(document.claims, resolve(document).claims, strict=True)
     ]
-    assert sum(correct) / len(correct) > 0.8
+    assert sum(correct) / len(correct) > 0.82

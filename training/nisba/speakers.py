@@ -2,13 +2,14 @@
 
 In order: a person's name is completed from the fuller names of the article; an office or relation goes to the name that stands
 in apposition to it; an organisation gives its name; other sources give their noun phrase, completed from an earlier, longer one
-with the same head; a claim without source words goes to the last speaker that agrees with its cue in gender.
+with the same head; a claim without source words goes to the last speaker that agrees with its cue in gender, outside quoted
+claims to one who spoke outside them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import regex
@@ -18,13 +19,21 @@ from nisba.text import fold, words
 
 _VERBS = (
     "أعد أصدر أودع قدم قدّم اطلع اطّلع نشر أجر أجرى صدر كتب وجه وجّه وقع وقّع حصل سرب سرّب حضر شارك "
-    "تحدث تحدّث رفض طلب فضل فضّل اشترط لم كان كانت"
+    "تحدث تحدّث رفض طلب فضل فضّل اشترط لم كان كانت قام أعلن بث بثّ أذاع نُشر"
 )
 RELATIVE = regex.compile(
     rf"\s*[،,]?\s+(?:الذي|التي|الذين|اللذان|اللذين|اللتين|ممن|(?:{'|'.join(_VERBS.split())})[تواى]*(?:ه|ها|هما|هم)?)(?!\p{{L}}).*",
     regex.DOTALL,
 )
-IMPERSONAL = regex.compile(r"^[وف]?(?:يعتقد|يُعتقد|يقال|يُقال|يتوقع|يُتوقع|المتوقع|المتوقّع|المعتقد|المنتظر|يزعم|يُزعم)$")
+_KINDS = (
+    "شركة صحيفة مجلة جريدة قناة إذاعة راديو محطة موقع وكالة منظمة حركة حزب نادي فريق مؤسسة مجموعة جمعية شبكة تطبيق بنك مصرف منصة "
+    "دار مركز معهد مكتب صندوق جماعة تنظيم كتلة تيار"
+)
+KINDS = frozenset(map(fold, _KINDS.split()))
+IMPERSONAL = regex.compile(
+    r"^[وف]?(?:يعتقد|يُعتقد|يقال|يُقال|يتوقع|يُتوقع|المتوقع|المتوقّع|المعتقد|المنتظر|يزعم|يُزعم|قيل|يروج|يشتبه|يُشتبه|ينتظر|يُنتظر)$"
+)
+DESCRIBED = 2  # words of a description such as `الخبيرة الأمريكية` ("the American expert")
 ANAPHOR = regex.compile(r"(?:هؤلاء|احدهم|احدهما|المصدر|المصدر نفسه|المصدر ذاته|ذات المصدر|نفس المصدر|الشخص ذاته|الشخص نفسه)$")
 AFTER_LAM = {"وفقا", "وفقًا", "طبقا", "طبقًا", "تبعا", "خلافا"}  # evidentials whose source carries an attached ل
 
@@ -33,22 +42,28 @@ def resolve(document: Document) -> Document:
     """The document with every claim's ``speaker`` set, or None where the article does not tell."""
     text = document.text
     names = {e.span: _strip(text, e.span.of(text), attached=True) for e in document.entities if e.label == "PER"}
-    fullest = _fullest(list(names.values()))
-    full = {span: fullest[name] for span, name in names.items()}
+    full = _completed(names)
+    bodies = {e.span: _strip(text, e.span.of(text), attached=True) for e in document.entities if e.label == "ORG"}
+    full |= _completed(bodies)
     order = sorted(document.claims, key=lambda claim: min(claim.cue + claim.source + claim.content))
     speakers: dict[str, str | None] = {}
-    last: list[tuple[str, bool]] = []  # (speaker, feminine) of those who can be a verb's unspoken subject, oldest first
+    last: list[Candidate] = []  # those who can be a verb's unspoken subject, oldest first
+    people: list[tuple[str, bool]] = []  # (name, feminine) of the persons who spoke, oldest first
     phrases: dict[str, list[str]] = {}  # the speakers so far by source type
     for claim in order:
         speaker: str | None
         if claim.source:
             earlier = phrases.setdefault(claim.source_type, [])
             speaker = _named(document, claim, full, earlier)
+            if claim.source_type == "role" and speaker not in full.values():
+                speaker = _recalled(text, claim, speaker, people)
+            if speaker in full.values() and claim.source_type in ("person", "role"):
+                people.append((speaker, _is_feminine(text, claim)))
             earlier.append(speaker)
             if claim.source_type != "document":
-                last.append((speaker, _is_feminine(text, claim)))
+                last.append(Candidate(speaker, _is_feminine(text, claim), _is_nested(claim, order)))
         else:
-            speaker = _dropped(text, claim, last)
+            speaker = _dropped(text, claim, last, nested=_is_nested(claim, order))
         speakers[claim.id] = speaker
     return replace(document, claims=tuple(replace(claim, speaker=speakers[claim.id]) for claim in document.claims))
 
@@ -64,14 +79,28 @@ def _named(document: Document, claim: Claim, full: dict[Span, str], phrases: Seq
     if ANAPHOR.match(fold(phrase)) and phrases:
         return phrases[-1]
     if claim.source_type == "role":
-        return _apposed(document, phrase, full) or _headed(document, phrase, head.start, ("PER",), full) or phrase
+        apposed, headed = _apposed(document, phrase, full), _headed(document, phrase, head.start, ("PER",), full)
+        return (headed or apposed if len(phrase.split()) == 1 else apposed or headed) or phrase
     if claim.source_type == "organization":
         names = [e for e in inside if e.label in ("ORG", "LOC")]
         organizations = [e for e in names if e.label == "ORG"] or names
         if organizations and (organizations[0].label == "ORG" or organizations[0].span == head):
-            return _strip(text, organizations[0].span.of(text), attached=organizations[0].span.start == head.start)
+            name = organizations[0].span
+            if name.start == head.start or _is_kind(phrase) or name.end < head.end:
+                return full.get(name) or _strip(text, name.of(text), attached=name.start == head.start)
+            return phrase
         return _headed(document, phrase, head.start, ("ORG",), full) or _longer(phrase, phrases)
     return _longer(phrase, phrases)
+
+
+def _is_kind(phrase: str) -> bool:
+    """Whether the phrase begins with a word that merely says what kind of thing the name behind it is."""
+    return _stem(phrase) in KINDS
+
+
+def _completed(names: Mapping[Span, str]) -> dict[Span, str]:
+    fullest = _fullest(list(names.values()))
+    return {span: fullest[name] for span, name in names.items()}
 
 
 def _fullest(names: Sequence[str]) -> dict[str, str]:
@@ -104,7 +133,7 @@ def _strip(text: str, phrase: str, *, attached: bool) -> str:
 
 def _bare(text: str, claim: Claim) -> str:
     """The source's words without attached particles and relative clause."""
-    phrase = " ".join(span.of(text) for span in claim.source)
+    phrase = " ".join(_closed(text, span) for span in claim.source)
     phrase = RELATIVE.sub("", phrase) or phrase
     first, _, rest = phrase.partition(" ")
     cue = claim.cue[-1].of(text).split()[-1] if claim.cue else ""
@@ -115,7 +144,19 @@ def _bare(text: str, claim: Claim) -> str:
             return f"ال{first[2:]} {rest}".strip()
         if first.startswith("ل") and len(first) > 2:
             return f"{first[1:]} {rest}".strip()
+    if regex.match(r"[وفبك]ال\p{L}{3}", first):
+        return phrase[1:]
     return _strip(text, phrase, attached=True)
+
+
+def _closed(text: str, span: Span) -> str:
+    """The span's words, with the closing mark behind it where it leaves an opening one alone (no span ends on a mark)."""
+    phrase, behind = span.of(text), text[span.end : span.end + 1]
+    for opening, closing in ("«»", "“”", '""', "”“", "””"):
+        odd = phrase.count(opening) % 2 == 1 if opening == closing else phrase.count(opening) > phrase.count(closing)
+        if behind == closing and odd:
+            return phrase + behind
+    return phrase
 
 
 def _apposed(document: Document, role: str, full: dict[Span, str]) -> str | None:
@@ -150,18 +191,27 @@ def _headed(document: Document, phrase: str, end: int, labels: Sequence[str], fu
     if not first.startswith("ال") or len(_SAME.sub("", phrase).split()) > 1:
         return None
     noun = regex.escape(first.removeprefix("ال"))
-    for mention in reversed(list(regex.finditer(rf"(?<!\p{{L}})[وفبلك]?{noun}(?!\p{{L}})", text[:end]))):
+    for mention in reversed(list(regex.finditer(rf"(?<!\p{{L}})[وفبك]?(?:ال|لل|ل)?{noun}(?!\p{{L}})", text[:end]))):
         for entity in document.entities:
             between = text[mention.end() : entity.span.start]
             if entity.label in labels and entity.span.start < end and mention.start() <= entity.span.start:
                 if entity.span.start <= mention.start():  # the noun is the name's own first word: `وزارة الصحة`
-                    return _strip(text, entity.span.of(text), attached=True)
+                    return full.get(entity.span) or _strip(text, entity.span.of(text), attached=True)
                 if len(between.split()) <= 4 and not regex.search(r"[.\n؛:]", between):
                     return full.get(entity.span) or entity.span.of(text)
     return None
 
 
 _SAME = regex.compile(r"\s+(?:نفسه|نفسها|ذاته|ذاتها|نفسهم|عينه)$")
+
+
+def _recalled(text: str, claim: Claim, phrase: str, people: Sequence[tuple[str, bool]]) -> str:
+    """The last person of the cue's gender who spoke, for a single definite noun that no name stands beside: `الرجل`, `المتحدثة`."""
+    units = fold(phrase).split()
+    if not 0 < len(units) <= DESCRIBED or not all(unit.startswith("ال") for unit in units):
+        return phrase
+    feminine = _is_feminine(text, claim)
+    return next((name for name, other in reversed(people) if other == feminine), phrase)
 
 
 def _longer(phrase: str, phrases: Sequence[str]) -> str:
@@ -177,17 +227,30 @@ def _stem(phrase: str) -> str:
     return (fold(phrase).split() or [""])[0].removeprefix("ال")
 
 
-def _dropped(text: str, claim: Claim, last: Sequence[tuple[str, bool]]) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Somebody who spoke: who may be meant by a verb without a subject."""
+
+    speaker: str
+    feminine: bool
+    nested: bool
+
+
+def _dropped(text: str, claim: Claim, last: Sequence[Candidate], *, nested: bool) -> str | None:
+    """The last speaker who agrees with the cue in gender; behind a quoted claim rather one who spoke outside it."""
     cue = " ".join(span.of(text) for span in claim.cue)
     if any(IMPERSONAL.match(word) for word in cue.split()):
         return None
-    if not last:
-        return None
     gender = _cue_gender(cue)
-    for speaker, feminine in reversed(last):
-        if gender is None or gender == feminine:
-            return speaker
-    return last[-1][0]
+    agreeing = [c.speaker for c in reversed(last) if gender is None or c.feminine == gender]
+    outside = [c.speaker for c in reversed(last) if (gender is None or c.feminine == gender) and (nested or not c.nested)]
+    return next(iter(outside or agreeing or [c.speaker for c in reversed(last)]), None)
+
+
+def _is_nested(claim: Claim, others: Sequence[Claim]) -> bool:
+    """Whether the claim's cue (or content, where there is none) lies in another claim's content."""
+    span = (claim.cue or claim.content)[0]
+    return any(c.start <= span.start and span.end <= c.end for other in others if other is not claim for c in other.content)
 
 
 def _is_feminine(text: str, claim: Claim) -> bool:
