@@ -30,6 +30,8 @@ _KINDS = (
     "دار مركز معهد مكتب صندوق جماعة تنظيم كتلة تيار"
 )
 KINDS = frozenset(map(fold, _KINDS.split()))
+_HEADS = "وزارة هيئة اتحاد مرصد لجنة مجلس محكمة جامعة نقابة رابطة مديرية بلدية"
+HEADS = KINDS | frozenset(map(fold, _HEADS.split()))
 IMPERSONAL = regex.compile(
     r"^[وف]?(?:يعتقد|يُعتقد|يقال|يُقال|يتوقع|يُتوقع|المتوقع|المتوقّع|المعتقد|المنتظر|يزعم|يُزعم|قيل|يروج|يشتبه|يُشتبه|ينتظر|يُنتظر)$"
 )
@@ -43,7 +45,7 @@ def resolve(document: Document) -> Document:
     text = document.text
     names = {e.span: _strip(text, e.span.of(text), attached=True) for e in document.entities if e.label == "PER"}
     full = _completed(names)
-    bodies = {e.span: _strip(text, e.span.of(text), attached=True) for e in document.entities if e.label == "ORG"}
+    bodies = {e.span: _strip(text, _closed(text, e.span), attached=True) for e in document.entities if e.label == "ORG"}
     full |= _completed(bodies)
     order = sorted(document.claims, key=lambda claim: min(claim.cue + claim.source + claim.content))
     speakers: dict[str, str | None] = {}
@@ -86,7 +88,7 @@ def _named(document: Document, claim: Claim, full: dict[Span, str], phrases: Seq
         organizations = [e for e in names if e.label == "ORG"] or names
         if organizations and (organizations[0].label == "ORG" or organizations[0].span == head):
             name = organizations[0].span
-            if name.start == head.start or _is_kind(phrase) or name.end < head.end:
+            if name.start == head.start or _is_kind(phrase):
                 return full.get(name) or _strip(text, name.of(text), attached=name.start == head.start)
             return phrase
         return _headed(document, phrase, head.start, ("ORG",), full) or _longer(phrase, phrases)
@@ -116,7 +118,7 @@ def _stands_alone(word: str, text: str) -> bool:
 
 
 def _strip(text: str, phrase: str, *, attached: bool) -> str:
-    """Without the particles و ف ب ل ك that its first word carries: only where the rest stands in the article as a word."""
+    """Without the particles و ف ب ل ك that its first word carries: only where the rest is a word of the article or of HEADS."""
     first, _, rest = phrase.partition(" ")
     if not attached:
         return phrase
@@ -126,7 +128,7 @@ def _strip(text: str, phrase: str, *, attached: bool) -> str:
     if first[:1] in "وفبلك" and len(first) > 3:
         candidates.append(first[1:])
     for candidate in candidates:
-        if _stands_alone(candidate, text):
+        if fold(candidate) in HEADS or _stands_alone(candidate, text):
             return f"{candidate} {rest}".strip()
     return phrase
 
