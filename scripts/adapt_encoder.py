@@ -79,6 +79,8 @@ def main() -> None:
     options = parser.parse_args()
 
     accelerator = Accelerator()
+    if accelerator.num_processes > 1:
+        parser.error("runs in one process (--num_processes 1)")
     if accelerator.device.type == "cpu":
         prefer_onednn()
     set_seed(options.seed)
@@ -89,16 +91,19 @@ def main() -> None:
         model.base_model.encoder.layer = model.base_model.encoder.layer[: options.layers]
         model.config.num_hidden_layers = options.layers
     mask = tokenizer.mask_token_id or tokenizer.unk_token_id
+    notice = Path(path) / "NOTICE"
     found = windows(options.articles, options.without, tokenizer, options.window)
+    if not found:
+        parser.error(f"{options.articles}: no article is left")
     draw = random.Random(options.seed)
     plans = [list(batches(found, options.batch, draw)) for _ in range(options.epochs)]
-    steps = [group for plan in plans for group in plan][accelerator.process_index :: accelerator.num_processes]
+    steps = [group for plan in plans for group in plan]
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.learning_rate, weight_decay=0.01, fused=True)
     bare = model
     model, optimizer = accelerator.prepare(model, optimizer)
     model.train()
     began, recent = time.perf_counter(), 0.0
-    for number, group in enumerate(bar := tqdm(steps, disable=not accelerator.is_main_process)):
+    for number, group in enumerate(bar := tqdm(steps)):
         for row in optimizer.param_groups:
             row["lr"] = options.learning_rate * slope(number, len(steps), 0.1)
         pairs = [masked(window, draw, mask, len(tokenizer)) for window in group]
@@ -116,12 +121,15 @@ def main() -> None:
         optimizer.zero_grad()
         recent = float(loss.detach()) if not number else 0.98 * recent + 0.02 * float(loss.detach())
         bar.set_postfix(loss=f"{recent:.3f}")
-    if accelerator.is_main_process:
-        bare.base_model.save_pretrained(options.output)
-        tokenizer.save_pretrained(options.output)
-        size = options.epochs * sum(len(window.input_ids) for window in found)
-        seconds = time.perf_counter() - began
-        print(f"{len(steps)} steps, {size} sub-words, {seconds:.0f} s, loss {recent:.3f}: {options.output}")
+    bare.base_model.save_pretrained(options.output)
+    tokenizer.save_pretrained(options.output)
+    if options.encoder == offline.NAME:
+        (options.output / "NOTICE").write_text(offline.NOTICE, encoding="utf-8")
+    elif notice.is_file():
+        (options.output / "NOTICE").write_bytes(notice.read_bytes())
+    size = options.epochs * sum(len(window.input_ids) for window in found)
+    seconds = time.perf_counter() - began
+    print(f"{len(steps)} steps, {size} sub-words, {seconds:.0f} s, loss {recent:.3f}: {options.output}")
 
 
 if __name__ == "__main__":

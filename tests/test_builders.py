@@ -131,6 +131,20 @@ def test_what_only_a_third_article_connects_stays(seeds):
     assert ids(parts) == {"train": {seeds[2].id}, "dev": {dev.id}, "test": {test.id}}
 
 
+def test_who_is_left_out_leaves_nobody_else_out(seeds):
+    words = [[f"كلمة{i}{c}" for i in range(40)] for c in "abc"]
+    train, dev, test = (
+        Document(name, " ".join(w))
+        for name, w in (
+            ("train", words[0] + words[1][:0]),
+            ("dev", words[0][:20] + words[1]),
+            ("test", words[1][:40] + words[2][:20]),
+        )
+    )
+    parts = builders.apart({"train": [train], "dev": [dev, seeds[0]], "test": [test]})
+    assert ids(parts) == {"train": {"train"}, "dev": {seeds[0].id}, "test": {"test"}}
+
+
 def test_a_file_named_twice_is_one_problem(seeds, tmp_path):
     files = written(tmp_path, main=seeds[:20])
     with pytest.raises(FormatError) as error:

@@ -69,9 +69,11 @@ def test_tagged_articles_with_faults_are_all_named(tmp_path):
     (tmp_path / "d.txt").write_bytes(b"<DOC>\n\xff</DOC>")
     cut = DOC.format("e", "ع", "ن").replace("</TEXT>\n</DOC>", "") + "\n" + DOC.format("f", "ع", "<TEXT>")
     (tmp_path / "e.txt").write_text(cut + "<DOC>\n<DOCNO>g", encoding="utf-8")
+    (tmp_path / "f.txt").write_text(DOC.format("h", "ع", "ن") + DOC.format("i", "ع", "ن").replace("<DOC>", ""), encoding="utf-8")
     with pytest.raises(FormatError) as error:
         list(trec.read(tmp_path))
-    twice, lacks, coding, open_, doubled, last = error.value.problems
+    twice, lacks, coding, open_, doubled, last, headless = error.value.problems
+    assert "f.txt:1: an article without <DOC> stands behind: «<DOCNO>i</DOCNO>" in headless
     assert "a.txt:12: the document id is given twice: «a»" in twice
     assert "b.txt:1: the article lacks TEXT" in lacks
     assert "e.txt:1: <DOC> is never closed: «<DOCNO>e</DOCNO>" in open_
@@ -150,9 +152,20 @@ def test_no_file_is_lost_to_the_output(tmp_path, monkeypatch, capsys):
     assert main(["data", "convert", "mine", "--source", "test.txt"]) == 1
     assert "runs/data/mine: holds train.jsonl, which would be lost" in capsys.readouterr().err
     assert (tmp_path / "runs/data/mine/train.jsonl").is_file()
-    for output in ("data/mine", "data", "data/mine/new"):
+    for output in ("data/mine", "data", "data/mine/new", "data/other"):
         assert main(["data", "convert", "mine", "--source", "test.txt", "-o", output]) == 1
         assert "choose another folder" in capsys.readouterr().err
+    older = (folder / "recipe.toml").read_text(encoding="utf-8").replace('title = "x"', 'title = "y"')
+    (tmp_path / "runs/data/mine/recipe.toml").write_text(older, encoding="utf-8")
+    assert main(["data", "convert", "mine", "--source", "train.txt"]) == 1
+    assert "holds another corpus, y" in capsys.readouterr().err
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to("elsewhere")
+    for _ in range(2):
+        assert main(["data", "convert", "mine", "--source", "train.txt", "-o", "link"]) == 0
+    assert (tmp_path / "elsewhere" / "train.jsonl").is_file()
+    assert (tmp_path / "link").is_symlink()
+    capsys.readouterr()
     assert main(["data", "convert", str(folder), "--source", "test.txt"]) == 1
     assert "give the name of a folder of data/" in capsys.readouterr().err
     assert [p.name for p in folder.iterdir()] == ["recipe.toml"]

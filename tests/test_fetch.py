@@ -143,6 +143,19 @@ def test_a_server_without_strong_tags_is_given_up_in_the_end(server, tmp_path):
     assert len(server["ranges"]) < 3 * module.TRIES
 
 
+def test_a_slow_start_over_an_older_part_is_not_given_up(server, tmp_path):
+    (tmp_path / "a.part").write_bytes(bytes(900_000))
+    (tmp_path / "a.etag").write_text('"older"')
+    server["plan"] = [60_000] * 12
+    assert fetch(server["url"], tmp_path / "a", sha256=SHA).read_bytes() == BODY
+
+
+def test_a_file_that_is_there_needs_no_writable_folder(server, tmp_path, monkeypatch):
+    (tmp_path / "a").write_bytes(BODY)
+    monkeypatch.setattr(module, "_alone", None)
+    assert fetch(server["url"], tmp_path / "a", sha256=SHA).read_bytes() == BODY
+
+
 def test_busy_servers_are_asked_again_and_packed_files_refused(server, tmp_path):
     server["status"] = [503, 429]
     assert fetch(server["url"], tmp_path / "a", sha256=SHA).read_bytes() == BODY

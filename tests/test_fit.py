@@ -85,6 +85,42 @@ def test_runs_repeat_bit_for_bit(settings):
     assert_close(weights(one), weights(other), 0)
 
 
+def saved(run):
+    return json.loads((Path(run.output) / "model" / "config.json").read_text())["nisba"]
+
+
+def test_scores_are_calibrated_on_the_raw_scores_of_the_dev_articles(settings, monkeypatch):
+    """Random predictions with a score of 0.9, of which few are right: the line that is saved brings them down."""
+    fitted = []
+    monkeypatch.setattr(predict, "ANCHOR", 0.0)  # every word claims something
+
+    def platt(scores, right):
+        fitted.append((scores, right))
+        return 0.5, -float(len(fitted))
+
+    monkeypatch.setattr(fit, "platt", platt)
+    run = settings(epochs=2)
+    folder = fit.fit(run)
+    assert saved(run)["calibration"] == [0.5, -2.0]
+    predictor = predict.load(folder)
+    assert predictor.model.calibration == (0.5, -2.0)
+    dev = list(jsonl.read(Path(run.output) / "data" / "documents" / "dev.jsonl"))
+    predictor.model.calibration = (1.0, 0.0)
+    raw = [c.score for d in predictor.stream(dev) for c in d.claims]
+    assert raw
+    assert sorted(fitted[-1][0]) == [pytest.approx(score, abs=1e-4) for score in sorted(raw)]  # epoch 1's line was off
+
+
+def test_a_checkpoint_of_another_version_is_refused(settings, monkeypatch):
+    run = settings()
+    monkeypatch.setattr(checkpoint, "FORMAT", 1)
+    monkeypatch.setattr(fit.shutil, "rmtree", lambda *_, **__: None)
+    fit.fit(run)
+    monkeypatch.undo()
+    with pytest.raises(checkpoint.CheckpointError, match="an unfinished run of another version of nisba"):
+        fit.fit(run)
+
+
 def test_accumulation_changes_nothing(settings):
     one, other = settings("one"), settings("other", accumulate=3)
     fit.fit(one)
@@ -110,6 +146,7 @@ def test_interrupted_equals_uninterrupted(settings, monkeypatch):
         fit.fit(settings("broken", learning_rate=1.0))
     fit.fit(broken)
     assert_close(weights(whole), weights(broken), 0)
+    assert saved(broken)["calibration"] == saved(whole)["calibration"]
     epochs = [json.loads(line)["epoch"] for line in (Path(broken.output) / "metrics.jsonl").read_text().splitlines()]
     assert epochs == [1, 2]
 

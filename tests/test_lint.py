@@ -91,6 +91,8 @@ def test_what_is_right_is_not_found():
     assert kinds(article("<cue1>قال</cue1>: <con1>نعم</con1>.", rows)) == []
     assert kinds(article("<cue1>قال</cue1> <con1>إن «ذلك كله غير صحيح</con1>».", rows)) == []
     assert kinds(article("<cue1>قال</cue1> <con1>إنه هنا</con1>.ثم مضى.", rows.replace("direct", "indirect"))) == []
+    assert kinds(article("<cue1>قال</cue1> «<con1>😀</con1>».", rows)) == []
+    assert kinds(article("<cue1>قال</cue1> <con1>😀</con1> ثم مضى.", rows)) == [("unquoted direct", "😀")]
     split = "«<con1>نعم</con1>، <cue1>قال</cue1>، <con1>لا بأس</con1>»."
     assert kinds(article(split, rows)) == []
     assert kinds(article("زار <loc>دمشق</loc> وسوق الدمشقيين ومن بين الناس.")) == []

@@ -1,4 +1,5 @@
 import itertools
+import time
 
 import regex
 from hypothesis import given
@@ -100,3 +101,6 @@ def test_a_drawn_out_clitic_in_front_of_a_mark_opens_a_hijri_year_does_not():
 
     assert held("وبشر بـ” نصر قريب “ ثم مضى") == ["” نصر قريب “"]
     assert held("عام 1445هـ” ثم قال علي ”نعم” ومضى") == ["”نعم”"]
+    began = time.perf_counter()
+    assert len(held('قال بـ"نعم" و' * 20_000)) == 20_000
+    assert time.perf_counter() - began < 10  # not quadratic

@@ -127,10 +127,13 @@ def apart(parts: Mapping[str, Sequence[Document]]) -> dict[str, list[Document]]:
     """Without the training articles that are near-duplicates of dev or test articles, and the dev articles that are of test
     articles; a warning says how many. Raises DataError where that leaves nothing of a part."""
     documents = [(SPLITS.index(name), document) for name in SPLITS for document in parts.get(name, ())]
+    across = [sorted(pair) for pair in alike([d for _, d in documents]) if documents[pair[0]][0] != documents[pair[1]][0]]
     gone: set[int] = set()
-    for one, other in alike([document for _, document in documents]):
-        if documents[one][0] != documents[other][0]:
-            gone.add(min(one, other))  # documents are in the order of their parts
+    for earlier, later in sorted(
+        across, key=lambda pair: [-i for i in reversed(pair)]
+    ):  # documents are in the order of their parts
+        if later not in gone:
+            gone.add(earlier)
     kept = {name: [d for i, (part, d) in enumerate(documents) if SPLITS[part] == name and i not in gone] for name in SPLITS}
     for name in SPLITS:
         if len(kept[name]) < len(parts.get(name, ())):

@@ -12,7 +12,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from nisba.files import atomic_folder
-from nisba.model import NisbaModel
+from nisba.model import FORMAT, NisbaModel
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that this version of nisba cannot take up."""
 
 
 def save(root: Path, model: NisbaModel, optimizer: torch.optim.Optimizer, progress: dict[str, Any]) -> None:
@@ -24,7 +28,7 @@ def save(root: Path, model: NisbaModel, optimizer: torch.optim.Optimizer, progre
         for number, state in optimizer.state_dict()["state"].items():
             moments |= {f"{number}.{key}": torch.as_tensor(value).detach().cpu().contiguous() for key, value in state.items()}
         save_file(moments, partial / "optimizer.safetensors")
-        (partial / "progress.json").write_text(json.dumps(progress), encoding="utf-8")
+        (partial / "progress.json").write_text(json.dumps({"format": FORMAT} | progress), encoding="utf-8")
     for other in root.glob("epoch-*"):
         if other != folder:
             shutil.rmtree(other)
@@ -36,7 +40,10 @@ def latest(root: Path) -> Path | None:
 
 
 def load(folder: Path, model: NisbaModel, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Restore model and optimizer in place; returns the progress that was saved."""
+    """Restore model and optimizer in place; returns the progress that was saved. Raises CheckpointError."""
+    progress: dict[str, Any] = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
+    if progress.pop("format", None) != FORMAT:
+        raise CheckpointError(f"{folder}: an unfinished run of another version of nisba; remove it, or choose another output")
     model.load_weights(load_file(folder / "model.safetensors"))
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in load_file(folder / "optimizer.safetensors").items():
@@ -45,5 +52,4 @@ def load(folder: Path, model: NisbaModel, optimizer: torch.optim.Optimizer) -> d
     whole = optimizer.state_dict()
     whole["state"] = state
     optimizer.load_state_dict(whole)
-    progress: dict[str, Any] = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
     return progress

@@ -120,8 +120,10 @@ def _written(folder: Path, output: Path) -> Iterator[Path]:
     """A new folder for a corpus's files, with its recipe (licence, citation), that takes the place of ``output`` when the block
     ends well. Raises CorpusError where that would remove a file that is not written anew, or touch the recipe's own folder."""
     ours, theirs = folder.resolve(), output.resolve()
-    if ours == theirs or ours in theirs.parents or theirs in ours.parents:
-        raise CorpusError(f"{output}: holds the recipe, or lies beside it; choose another folder with -o")
+    if ours in theirs.parents or ours.parent in (theirs, theirs.parent) or theirs in ours.parents:
+        raise CorpusError(f"{output}: lies among the recipes; choose another folder with -o")
+    if (output / RECIPE).is_file() and load(output).title != load(folder).title:
+        raise CorpusError(f"{output}: holds another corpus, {load(output).title}; choose another folder with -o")
     with atomic_folder(output, marker=RECIPE) as partial:
         (partial / RECIPE).write_bytes((folder / RECIPE).read_bytes())
         yield partial

@@ -1,8 +1,8 @@
 """Document → overlapping windows → features, and back: what encoding cannot hold is counted, never dropped unseen.
 
-A word (``text.words``) is represented by its first sub-word. Windows overlap so that every word has context on both sides; each
-word, and so each anchor, is *owned* by exactly one window. The roles of a claim are tags over the words around its anchor, in
-whatever windows they lie, so a claim may be longer than a window.
+A word (``text.words``) is represented by its first sub-word for names, by the mean of its sub-words for claims. Windows overlap so
+that every word has context on both sides; each word, and so each anchor, is *owned* by exactly one window. The roles of a claim are
+tags over the words around its anchor, in whatever windows they lie, so a claim may be longer than a window.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from urllib3.exceptions import HTTPError
 
 TRIES = 5  # connections in a row that bring the file no further
 TIMEOUT = 30.0  # seconds for the connection, and between two chunks
-CHUNK = 1 << 16
+CHUNK = 1 << 13  # what a broken connection loses at most
 BREAKS = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 AGAIN = (429, 500, 502, 503, 504)  # answers that may be others in a moment
 
@@ -42,20 +42,25 @@ def fetch(url: str, path: Path, *, sha256: str | None = None) -> Path:
     """
     if not _is_address(url):
         raise FetchError(f"{url}: not a web address")
+    if path.is_file():
+        _verify(path, sha256, url)
+        return path
     path.parent.mkdir(parents=True, exist_ok=True)
     with _alone(path.with_name(path.name + ".lock")):
-        if path.is_file():
+        if path.is_file():  # another process was faster
             _verify(path, sha256, url)
             return path
         part, tag = path.with_name(path.name + ".part"), path.with_name(path.name + ".etag")
-        farthest, vain = _size(part), 0
+        farthest, vain = 0, 0
         while True:
+            before = _size(part)
             try:
                 _receive(url, part, tag)
                 break
             except (Broken, *BREAKS, HTTPError) as error:
                 size = _size(part)
-                farthest, vain = max(farthest, size), 0 if size > farthest else vain + 1
+                vain = 0 if size > max(before, farthest) else vain + 1
+                farthest = max(farthest, size)
                 if vain >= TRIES:
                     hint = "; run again to go on where it stopped" if size and tag.is_file() else ""
                     raise FetchError(f"{url}: {_reason(error)}{hint}") from None

@@ -65,6 +65,7 @@ def atomic_folder(path: Path, *, marker: str) -> Iterator[Path]:
     """
     if path.exists() and not (path / marker).is_file() and (not path.is_dir() or any(path.iterdir())):
         raise FileExistsError(errno.EEXIST, f"holds other files ({marker} is not among them); choose another folder", str(path))
+    path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     old = path.with_name(f".{path.name}.old")

@@ -242,5 +242,7 @@ def save(model: NisbaModel, tokenizer: PreTrainedTokenizerFast, settings: config
         model.save(str(partial))
         tokenizer.save_pretrained(partial)
         (partial / "nisba.yaml").write_text(config.dump(settings), encoding="utf-8")
-        if settings.model.encoder == offline.NAME:
-            (partial / "NOTICE").write_text(offline.NOTICE, encoding="utf-8")
+        notice = Path(settings.model.encoder) / "NOTICE"
+        if settings.model.encoder == offline.NAME or notice.is_file():  # whose weights these derive from
+            text = offline.NOTICE if settings.model.encoder == offline.NAME else notice.read_text(encoding="utf-8")
+            (partial / "NOTICE").write_text(text, encoding="utf-8")

@@ -152,8 +152,8 @@ def _quoted(text: str, span: Span, pairs: list[Quotation]) -> bool:
     before = text[: span.start].rstrip()
     if before.endswith(":") or (before and before[-1] in OPENERS):
         return True
-    first, *rest = (word for word in tokens(span.of(text)) if is_word_char(span.of(text)[word.start]))
-    return bool(rest) and any(glyph in span.of(text)[first.end : rest[0].start] for glyph in OPENERS)
+    inside = [word for word in tokens(span.of(text)) if is_word_char(span.of(text)[word.start])]
+    return len(inside) > 1 and any(glyph in span.of(text)[inside[0].end : inside[1].start] for glyph in OPENERS)
 
 
 def _untagged(document: Document) -> Iterator[Span]:

@@ -168,7 +168,11 @@ def _nested(marks: list[regex.Match[str]]) -> list[Pair]:
 def _in_turn(text: str, marks: list[regex.Match[str]]) -> Iterator[Pair]:
     opening: regex.Match[str] | None = None
     for mark in marks:
-        glued_before = mark.start() > 0 and not text[mark.start() - 1].isspace() and not _PREFIX.search(text, endpos=mark.start())
+        glued_before = (
+            mark.start() > 0
+            and not text[mark.start() - 1].isspace()
+            and not _PREFIX.search(text, max(0, mark.start() - 3), mark.start())
+        )
         glued_after = mark.end() < len(text) and is_word_char(text[mark.end()])
         if opening is None:
             if not (mark.group() in _CLOSERS and glued_before and not glued_after):  # a closing mark that nothing opened

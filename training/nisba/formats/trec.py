@@ -7,6 +7,7 @@ Format: https://github.com/antcorpus/antcorpus.data
 
 from __future__ import annotations
 
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -56,12 +57,13 @@ def _blocks(text: str, name: str, problems: list[str]) -> Iterator[tuple[str, st
     for number, piece in enumerate(pieces):
         at = f"{name}:{line}"
         line += piece.count("\n")
-        if number:
-            block, closed, _ = piece.partition("</DOC>")
-            if closed:
-                yield at, block
-            else:
-                problems.append(f"{at}: <DOC> is never closed: «{excerpt(piece.strip())}»")
+        block, closed, behind = piece.partition("</DOC>") if number else ("", "</DOC>", piece)
+        if not closed:
+            problems.append(f"{at}: <DOC> is never closed: «{excerpt(piece.strip())}»")
+        elif number:
+            yield at, block
+        if "</DOC>" in behind or "<DOCNO>" in behind:
+            problems.append(f"{at}: an article without <DOC> stands behind: «{excerpt(behind.strip())}»")
 
 
 def _document(block: str) -> Document:
@@ -111,7 +113,7 @@ def _members(path: Path, problems: list[str]) -> Iterator[tuple[str, bytes]]:
                     problems.append(f"{name}: larger than {LARGEST} bytes")
                 else:
                     yield name, data
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, UnicodeDecodeError) as error:
         raise FormatError([f"{name}: the zip archive cannot be read: {error}"]) from None
 
 

@@ -75,6 +75,8 @@ def platt(scores: Sequence[float], right: Sequence[bool]) -> tuple[float, float]
 
 
 def calibrated(score: float, line: tuple[float, float]) -> float:
-    """A score on the line that ``platt`` gives."""
+    """A score on the line that ``platt`` gives; (1, 0) is the score itself."""
+    if line == (1.0, 0.0):
+        return score
     clipped = min(max(score, EPSILON), 1 - EPSILON)
     return float(expit(line[0] * logit(clipped) + line[1]))
