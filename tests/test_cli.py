@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -340,7 +341,8 @@ def test_interrupted_prediction_leaves_nothing(ending, model, seeds, tmp_path):
     source, out = tmp_path / "in.jsonl", tmp_path / "out" / "p.jsonl"
     jsonl.write((Document(f"{i}-{d.id}", d.text) for i in range(60) for d in seeds), source)
     command = [sys.executable, "-m", "nisba.cli", "predict", "--model", str(model), "--input", str(source), "-o", str(out)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE)
+    # Where the tests run in the background of a shell, SIGINT is ignored, and children inherit that.
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL))
     for _ in range(600):
         time.sleep(0.1)
         if out.parent.is_dir() and list(out.parent.iterdir()):

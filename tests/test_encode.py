@@ -140,3 +140,14 @@ def test_a_claim_of_a_thousand_words_is_held(tokenizer):
     text = "قال الوزير إن " + " ".join(["البند"] * 1000) + ". انتهى."
     claim = Claim("c1", cue=(Span(0, 3),), source=(Span(4, 10),), content=(Span(11, len(text) - 8),), source_type="role")
     assert_lossless(document := Document("d", text, claims=(claim,)), encode(document, tokenizer, window=384))
+
+
+def test_claims_without_cues_make_room_for_each_other(tokenizer):
+    text = "نعم هنا هناك"
+    wide = Claim("c1", content=(Span(0, 7),))
+    narrow = Claim("c2", content=(Span(0, 3),), source=(Span(8, 12),), source_type="role")
+    same = Claim("c3", content=(Span(0, 3),), source=(Span(8, 12),), source_type="person")
+    document = Document("d", text, claims=(wide, narrow, same))
+    encoded = encode(document, tokenizer, window=16)
+    assert_lossless(document, encoded)
+    assert sorted(claim.anchor for claim in targets(encoded).claims) == [0, 1, 2]

@@ -162,20 +162,19 @@ def targets(encoded: Encoded) -> Targets:
     """
     document, spans = encoded.document, encoded.words
     names, lost_entities = tag(spans, [(entity.span, entity.label) for entity in document.entities], NAME_TAGS)
-    claims: list[ClaimTarget] = []
-    taken: set[int] = set()
+    tagged, candidates = [], []
     for claim in document.claims:
         roles, unheld = tag(spans, [(span, role) for role in ROLES for span in claim.role(role)], ROLE_TAGS)
-        anchor = next((i for i in _anchors(document.text, spans, claim, roles) if i not in taken), None)
-        if unheld or anchor is None:
-            continue
-        reach = encoded.reach(anchor)
-        if any(roles[: reach.start]) or any(roles[reach.stop :]):
-            continue
-        taken.add(anchor)
-        claims.append(
-            ClaimTarget(anchor, roles[reach.start : reach.stop], SOURCE_TYPES.index(claim.source_type), STANCES.index(claim.stance))
-        )
+        tagged.append(roles)
+        held = [] if unheld else [i for i, role in enumerate(roles) if role]
+        words_ = _anchors(document.text, spans, claim, roles) if held else ()
+        candidates.append([i for i in words_ if encoded.reach(i).start <= held[0] and held[-1] < encoded.reach(i).stop])
+    claims: list[ClaimTarget] = []
+    for claim, roles, anchor in zip(document.claims, tagged, _assigned(candidates), strict=True):
+        if anchor is not None:
+            reach = encoded.reach(anchor)
+            attributes = SOURCE_TYPES.index(claim.source_type), STANCES.index(claim.stance)
+            claims.append(ClaimTarget(anchor, roles[reach.start : reach.stop], *attributes))
     lost_claims = len(document.claims) - len(claims)
     return Targets(names, claims if "roles" in document.layers else [], lost_entities, lost_claims, document.layers)
 
@@ -247,7 +246,7 @@ def _frame(tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], list[int]]:
 
 
 def _anchors(text: str, spans: list[Span], claim: Claim, roles: list[int]) -> Iterator[int]:
-    """Words that may stand for a claim, best first: its cue; the colon or quotation mark before its content; its content."""
+    """Words that may stand for a claim, best first: its cue; the colon or quotation mark before its content; its content; any."""
     cue, content = ROLE_TAGS.index("B-cue"), ROLE_TAGS.index("B-content")
     yield from (i for i, role in enumerate(roles) if role in (cue, cue + 1))
     if not claim.cue:
@@ -256,3 +255,28 @@ def _anchors(text: str, spans: list[Span], claim: Claim, roles: list[int]) -> It
         yield from (i for i in before if spans[i].of(text) in ":؛-–—")
         yield from reversed(before)
     yield from (i for i, role in enumerate(roles) if role in (content, content + 1))
+    yield from (i for i, role in enumerate(roles) if role not in (0, cue, cue + 1, content, content + 1))
+
+
+def _assigned(candidates: list[list[int]]) -> list[int | None]:
+    """A word of its own for every claim, the first free one of its candidates; where none is free, claims before it move on to
+    others of theirs if that helps (augmenting paths, Kuhn 1955). None where nothing helps."""
+    holder: dict[int, int] = {}
+
+    def placed(claim: int, tried: set[int]) -> bool:
+        free = next((word for word in candidates[claim] if word not in holder), None)
+        if free is not None:
+            holder[free] = claim
+            return True
+        for word in candidates[claim]:
+            if word not in tried:
+                tried.add(word)
+                if placed(holder[word], tried):
+                    holder[word] = claim
+                    return True
+        return False
+
+    for claim in range(len(candidates)):
+        placed(claim, set())
+    anchors = {claim: word for word, claim in holder.items()}
+    return [anchors.get(claim) for claim in range(len(candidates))]
