@@ -4,10 +4,12 @@ import json
 import pytest
 from hypothesis import given, settings
 
-from nisba.builders import near_duplicates
+from nisba.builders import losses, near_duplicates
 from nisba.cli import main
+from nisba.encode import load_tokenizer
 from nisba.files import FormatError
 from nisba.formats import jsonl, standoff
+from nisba.lint import lint
 from nisba.schema import Document
 from tests.strategies import documents
 
@@ -79,7 +81,7 @@ def test_join_from_the_command_line(tmp_path, seeds, capsys, monkeypatch):
     assert "no such recipe" in capsys.readouterr().err
 
 
-def test_the_annotations_of_ant_fit_their_texts(shared, root, tmp_path, monkeypatch):
+def test_the_annotations_of_ant_fit_their_texts(shared, root, tmp_path, monkeypatch, tiny):
     monkeypatch.chdir(root)
     source = shared / "data" / "ant" / "articles.jsonl.gz"
     assert main(["data", "join", "ant", "--source", str(source), "-o", str(tmp_path / "ant")]) == 0
@@ -91,3 +93,6 @@ def test_the_annotations_of_ant_fit_their_texts(shared, root, tmp_path, monkeypa
     groups = near_duplicates([d for part in parts.values() for d in part])
     where = {d.id: name for name, part in parts.items() for d in part}
     assert all(len({where[d.id] for d in group}) == 1 for group in groups)
+    everything = [d for part in parts.values() for d in part]
+    assert losses(everything, load_tokenizer(str(tiny)), window=384) == (0, 0)
+    assert [d.id for d in everything if lint(d)] == []
