@@ -349,7 +349,10 @@ def test_interrupted_prediction_leaves_nothing(ending, model, seeds, tmp_path):
             break
     time.sleep(0.5)
     process.send_signal(ending)
-    _, error = process.communicate(timeout=60)
+    try:
+        _, error = process.communicate(timeout=60)
+    finally:
+        process.kill()  # nothing may outlive a failure
     assert process.returncode == 130
     assert b"interrupted" in error
     assert b"Traceback" not in error
