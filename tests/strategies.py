@@ -37,7 +37,7 @@ def documents(draw: st.DrawFn) -> Document:
         for first, last in draw(runs(len(spans), 4)):
             span, label = Span(spans[first].start, spans[last].end), draw(st.sampled_from(ENTITY_LABELS))
             entities.append(Entity(span, label, ambiguous=draw(rarely)))
-        for number in range(draw(st.integers(0, 3))):
+        for number in range(draw(st.integers(0, min(3, len(spans))))):
             roles: dict[str, tuple[Span, ...]] = {}
             for first, last in draw(runs(len(spans), 7)):
                 role = draw(st.sampled_from(ROLES))

@@ -158,7 +158,8 @@ def encode_all(documents: Sequence[Document], tokenizer: PreTrainedTokenizerFast
 def targets(encoded: Encoded) -> Targets:
     """The labels of an annotated document, with a count of the names and claims that they cannot give back exactly.
 
-    Claims of a document whose roles are not annotated teach nothing.
+    Claims of a document whose roles are not annotated teach nothing. A word stands for one claim: a document of more
+    claims than words cannot be held.
     """
     document, spans = encoded.document, encoded.words
     names, lost_entities = tag(spans, [(entity.span, entity.label) for entity in document.entities], NAME_TAGS)
@@ -167,8 +168,8 @@ def targets(encoded: Encoded) -> Targets:
         roles, unheld = tag(spans, [(span, role) for role in ROLES for span in claim.role(role)], ROLE_TAGS)
         tagged.append(roles)
         held = [] if unheld else [i for i, role in enumerate(roles) if role]
-        words_ = _anchors(document.text, spans, claim, roles) if held else ()
-        candidates.append([i for i in words_ if encoded.reach(i).start <= held[0] and held[-1] < encoded.reach(i).stop])
+        possible = _anchors(document.text, spans, claim, roles) if held else ()
+        candidates.append([i for i in possible if encoded.reach(i).start <= held[0] and held[-1] < encoded.reach(i).stop])
     claims: list[ClaimTarget] = []
     for claim, roles, anchor in zip(document.claims, tagged, _assigned(candidates), strict=True):
         if anchor is not None:
@@ -256,6 +257,8 @@ def _anchors(text: str, spans: list[Span], claim: Claim, roles: list[int]) -> It
         yield from reversed(before)
     yield from (i for i, role in enumerate(roles) if role in (content, content + 1))
     yield from (i for i, role in enumerate(roles) if role not in (0, cue, cue + 1, content, content + 1))
+    at = roles.index(content)
+    yield from sorted((i for i, role in enumerate(roles) if role == 0), key=lambda i: abs(i - at))
 
 
 def _assigned(candidates: list[list[int]]) -> list[int | None]:
