@@ -241,3 +241,26 @@ def test_criterion_reads_the_report(monkeypatch):
     values = {"names": {"strict": {"f1": 80.0}}, "claims": {"soft80": {"f1": 60.0}, "strict": {"f1": 40.0}}}
     assert fit.criterion(values, "mean") == 70
     assert fit.criterion(values, "claims.strict.f1") == 40
+
+
+def test_the_running_average_is_that_of_its_definition():
+    from torch import nn
+    from torch.optim.swa_utils import AveragedModel
+
+    layer = nn.Linear(1, 1, bias=False)
+    averaged = AveragedModel(layer, multi_avg_fn=fit.moving(0.5))
+    expected = None
+    for count, value in enumerate([4.0, 2.0, 8.0, 1.0, 3.0, 5.0, 7.0, 9.0, 2.0, 6.0, 4.0]):
+        layer.weight.data.fill_(value)
+        averaged.update_parameters(layer)
+        left = min(0.5, (1 + count) / (10 + count))
+        expected = value if expected is None else left * expected + (1 - left) * value
+        assert float(averaged.module.weight) == pytest.approx(expected, abs=1e-5)
+
+
+def test_what_is_kept_is_the_average(settings):
+    plain, averaged = settings("plain", epochs=1, average=0.0), settings("averaged", epochs=1, average=0.9)
+    fit.fit(plain)
+    fit.fit(averaged)
+    one, other = weights(plain), weights(averaged)
+    assert max(float((one[key] - other[key]).abs().max()) for key in one) > 1e-4

@@ -64,6 +64,9 @@ class Train(Section):
     head_learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     warmup: Fraction = Field(0.1, description="share of all steps")
+    average: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.998, description="how much of the running average of the weights, which is what is kept, a step leaves; 0 for none"
+    )
     clip: Annotated[float, Field(gt=0)] = Field(1.0, description="largest norm of the gradient")
     metric: Literal["claims.soft80.f1", "claims.strict.f1", "names.strict.f1", "mean"] = Field(
         "mean", description="chooses the checkpoint; 'mean' is that of names.strict.f1 and claims.soft80.f1"
