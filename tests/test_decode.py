@@ -114,3 +114,11 @@ def test_types_of_the_seeds(seeds):
     """The rule agrees with the annotators; the figure is in CONTRIBUTING's lab log."""
     pairs = [(c.type, claim_type(d.text, c.content, quotations(d.text), d.entities)) for d in seeds for c in d.claims]
     assert sum(gold == found for gold, found in pairs) / len(pairs) > 0.95
+
+
+def test_a_clitic_before_marks_and_a_colon_before_partly_quoted_speech_are_direct():
+    text = 'ندد بـ"محاولة دفن الملف". وزير: لن نقبل "شروطا جديدة" اليوم'
+    marks = quotations(text)
+    assert claim_type(text, [Span(4, 23)], marks, ()) == "direct"
+    assert claim_type(text, [Span(text.index("لن"), len(text))], marks, ()) == "direct"
+    assert claim_type(text.replace(":", " "), [Span(text.index("لن"), len(text))], marks, ()) == "mixed"

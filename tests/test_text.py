@@ -65,7 +65,7 @@ def test_quotations_by_kind_of_mark():
     assert quoted("it's 'fine'") == ["'fine'"]
     assert quoted("“سطر\nسطر ثان” آخر") == ["“سطر\nسطر ثان”"]
     assert quotations("قال «نعم. ولم يرد") == [Quotation(4, 17, 1, False)]
-    assert quoted("“a “b” c") == ["“a “b” c", "“b”"]
+    assert quoted("“a “b” c") == ["“b”"]
     assert quoted("نعم» قال") == []
 
 
@@ -104,3 +104,10 @@ def test_a_drawn_out_clitic_in_front_of_a_mark_opens_a_hijri_year_does_not():
     began = time.perf_counter()
     assert len(held('قال بـ"نعم" و' * 20_000)) == 20_000
     assert time.perf_counter() - began < 10  # not quadratic
+
+
+def test_a_mark_too_many_does_not_turn_the_line_inside_out():
+    assert quoted('قال" ثم أضاف "نعم" وذكر أن الأمر انتهى، وكرر "لا".') == ['"نعم"', '"لا"']
+    assert quoted('قال "نعم وأضاف "لا" ثم "كلا"') == ['"لا"', '"كلا"']
+    assert quoted('أوضح " أن ذلك صحيح " وزاد "كلا"') == ['" أن ذلك صحيح "', '"كلا"']
+    assert quoted('وصفه بـ"الكارثة" وقال: "لا"') == ['"الكارثة"', '"لا"']

@@ -17,7 +17,8 @@ from nisba.text import Quotation, quotations, words
 
 Floats = npt.NDArray[np.floating]
 _ALLOWED = {tags: np.where(np.array(allowed(tags)), 0.0, -np.inf) for tags in (NAME_TAGS, ROLE_TAGS)}
-COMPLEMENTIZER = regex.compile(r"[بو]?[أإا]نّ?(?:ه|ها|هم|هما|هن|نا|ني|ي|ك|كم)?")  # that, that he, …
+FRAGMENT = 2.0  # nats that each fragment of a content costs: few contents have several, many predicted ones had a stray one
+COMPLEMENTIZER = regex.compile(r"[بو]?[أإا]نّ?(?:ه|ها|هم|هما|هن|نا|ني|ي|ك|كم)?|[وف]?[بلك]ـ*")  # that, that he, …; a clitic by itself
 
 
 def viterbi(scores: Floats, tags: tuple[str, ...]) -> npt.NDArray[np.int64]:
@@ -96,6 +97,13 @@ def claims(encoded: Encoded, readings: Iterable[Reading], names: Sequence[Entity
     )
 
 
+def priced(scores: Floats) -> Floats:
+    """Log-probabilities of role tags (… × ROLE_TAGS) in which each fragment of content has its price."""
+    price = np.zeros(len(ROLE_TAGS), dtype=scores.dtype)
+    price[ROLE_TAGS.index("B-content")] = FRAGMENT
+    return scores - price
+
+
 def one_phrase(scores: Floats, path: Sequence[int]) -> npt.NDArray[np.int64]:
     """The path with one fragment of the source and one of the addressee: the one whose words' odds against O are the greatest.
 
@@ -136,7 +144,7 @@ def claim_type(text: str, content: Sequence[Span], marks: Sequence[Quotation], n
         inside = inside[1:]
     if inside and all(inside):
         return "direct"
-    if not any(inside) and text[: content[0].start].rstrip(" \t").endswith(":"):
+    if text[: content[0].start].rstrip(" \t").endswith(":"):
         return "direct"
     for mark in marks:
         held = [span for span in spans if mark.holds(span)]

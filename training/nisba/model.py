@@ -178,6 +178,7 @@ class NisbaModel(nn.Module):
         config.id2label = dict(enumerate(name_tags))
         config.label2id = {name: i for i, name in enumerate(name_tags)}
         config.attention_probs_dropout_prob = 0.0
+        config.dtype = "float32"  # of an encoder in half precision too
         if layers is not None:
             if layers > config.num_hidden_layers:
                 raise ValueError(f"{layers} layers are more than its {config.num_hidden_layers}")
@@ -225,6 +226,7 @@ class NisbaModel(nn.Module):
         self.names.config.architectures = [type(self.names).__name__]
         self.names.config.save_pretrained(folder)
         save_file(self.weights(), Path(folder) / "model.safetensors", metadata={"format": "pt"})
+        (Path(folder) / "model.safetensors").chmod((Path(folder) / "config.json").stat().st_mode & 0o777)  # safetensors: owner only
 
     def read(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The encoder pass: name logits of every sub-word (W × L × tags) and the states of words (N × hidden)."""

@@ -84,7 +84,7 @@ class Predictor:
         lengths = [len(example.reach(word)) for word, _ in chosen]
         for row, length in zip(rows, lengths, strict=True):
             row[length:] = 0  # behind the words in reach all paths are alike
-        paths = decode.viterbi(rows, ROLE_TAGS)
+        paths = decode.viterbi(decode.priced(rows), ROLE_TAGS)
         scores = [row[:length] for row, length in zip(rows, lengths, strict=True)]
         tags = [decode.one_phrase(row, path[: len(row)]) for row, path in zip(scores, paths, strict=True)]
         source = torch.zeros(batch.pairs.shape, dtype=torch.bool)

@@ -7,7 +7,7 @@ would blur the offsets). Both keep the map to the raw text and are saved inside 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
 from dataclasses import dataclass
 
 import regex
@@ -116,9 +116,9 @@ _MARKS = regex.compile(r"\(\(|\)\)|[«»‹›“”„‟\"＂'‘’]")
 def quotations(text: str) -> list[Quotation]:
     """Pairs of quotation marks, in text order, by kind of mark; reversed (``» «``, ``” ”``) and odd marks are taken as they come.
 
-    Within a line, marks of one kind that nest properly are paired as they nest; otherwise they open and close in turn, and an
-    opening glyph that stands where only an opening can (space before, none after) starts anew. A quotation that a line leaves
-    open goes on to the next line's unpaired closing glyph of its kind, or else ends with its line.
+    Within a line, marks of one kind that nest properly are paired as they nest; otherwise they open and close in turn, as the
+    space around them suggests, and one that fits nowhere is passed over. A quotation that a line leaves open goes on to the
+    next line's unpaired closing glyph of its kind, or else ends with its line.
     """
     found: list[Quotation] = []
     open_from: dict[str, Quotation] = {}
@@ -134,7 +134,7 @@ def quotations(text: str) -> list[Quotation]:
                 found.remove(before)
                 found.append(Quotation(before.start, marks[0].end(), before.mark, True))
                 marks = marks[1:]
-            pairs = _nested(marks) or list(_in_turn(text, marks))
+            pairs = _nested(marks) or _in_turn(text, marks)
             for opening, closing in pairs:
                 width = len(opening.group())
                 if closing is None:
@@ -147,6 +147,9 @@ def quotations(text: str) -> list[Quotation]:
     return sorted(found, key=lambda quotation: (quotation.start, -quotation.end))
 
 
+# Costs of reading a mark: against the space around it, where that is unclear; passed over; an opening that another follows, or
+# that its line leaves open. Set on the types of claims in the seeds and in ANT's training part.
+AGAINST, UNCLEAR, STRAY, LEFT, LAST = 3, 1, 4, 5, 3
 _PREFIX = regex.compile(rf"{_NOT_IN_WORD}[وف]?[بلك]ـ$")  # `بـ”`: a clitic drawn out in front of an opening mark
 Pair = tuple["regex.Match[str]", "regex.Match[str] | None"]
 
@@ -165,26 +168,36 @@ def _nested(marks: list[regex.Match[str]]) -> list[Pair]:
     return [] if stack else pairs
 
 
-def _in_turn(text: str, marks: list[regex.Match[str]]) -> Iterator[Pair]:
-    opening: regex.Match[str] | None = None
+def _in_turn(text: str, marks: list[regex.Match[str]]) -> list[Pair]:
+    """The pairs of least cost: a mark opens or closes for less where the space around it says so, and may be passed over, for
+    more. So one mark too many or too few does not turn the rest of its line inside out. Shortest path, outside and inside."""
+    outside: tuple[float, tuple[Pair, ...]] = (0, ())
+    inside: tuple[float, tuple[Pair, ...]] = (math.inf, ())
     for mark in marks:
-        glued_before = (
-            mark.start() > 0
-            and not text[mark.start() - 1].isspace()
-            and not _PREFIX.search(text, max(0, mark.start() - 3), mark.start())
+        opening, closing = _looks(text, mark)
+        (out, shut), (within, begun) = outside, inside
+        closed = (*begun[:-1], (begun[-1][0], mark)) if begun else ()
+        outside = min((out + STRAY, shut), (within + closing, closed), key=_cost)
+        fresh: Pair = (mark, None)
+        inside = min(
+            (out + opening, (*shut, fresh)), (within + STRAY, begun), (within + LEFT + opening, (*begun, fresh)), key=_cost
         )
-        glued_after = mark.end() < len(text) and is_word_char(text[mark.end()])
-        if opening is None:
-            if not (mark.group() in _CLOSERS and glued_before and not glued_after):  # a closing mark that nothing opened
-                opening = mark
-        elif mark.group() in _OPENERS and glued_after and not glued_before:
-            yield opening, None
-            opening = mark
-        else:
-            yield opening, mark
-            opening = None
-    if opening is not None:
-        yield opening, None
+    return list(min(outside, (inside[0] + LAST, inside[1]), key=_cost)[1])
+
+
+def _looks(text: str, mark: regex.Match[str]) -> tuple[int, int]:
+    """What it costs to take a mark for an opening and for a closing one."""
+    before, after = text[mark.start() - 1 : mark.start()], text[mark.end() : mark.end() + 1]
+    clitic = _PREFIX.search(text, max(0, mark.start() - 3), mark.start()) is not None
+    touches = not clitic and before != "" and not before.isspace() and before not in "([:"
+    leads = after != "" and (is_word_char(after) or after in "([.…")
+    if leads == touches:
+        return UNCLEAR, UNCLEAR
+    return (0, AGAINST) if leads else (AGAINST, 0)
+
+
+def _cost(path: tuple[float, tuple[Pair, ...]]) -> float:
+    return path[0]
 
 
 def _apostrophe(text: str, match: regex.Match[str]) -> bool:
