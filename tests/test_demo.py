@@ -476,7 +476,8 @@ def test_without_gradio_the_package_to_install_is_named(monkeypatch):
 def test_the_files_of_the_space(title, monkeypatch, outside):
     monkeypatch.setattr(metadata, "version", {"gradio": "6.99.1"}.__getitem__)
     files = demo.space_files("me/arabic-1.0", title)
-    assert sorted(files) == ["README.md", "app.py", "requirements.txt"]
+    assert sorted(name for name in files if not name.startswith("nisba/")) == ["README.md", "app.py", "requirements.txt"]
+    assert files["nisba/demo.py"] == Path(demo.__file__).read_bytes()
     _, front, text = files["README.md"].decode().split("---\n", 2)
     front = yaml.safe_load(front)
     assert front["title"] == (title or demo.TITLE)
@@ -486,7 +487,9 @@ def test_the_files_of_the_space(title, monkeypatch, outside):
     assert "nisba demo --model me/arabic-1.0" in text
     assert "50,000 characters; a batch 20 files, 200 documents and 2,000,000 bytes" in text
     assert "{{" not in text
-    assert files["requirements.txt"] == b"nisba\n"
+    needed = files["requirements.txt"].decode().splitlines()
+    assert any(line.startswith("transformers") for line in needed)
+    assert not any("extra" in line or line.startswith("gradio") for line in needed)
 
 
 @pytest.mark.parametrize(("variable", "model"), [(None, "me/model"), ("", "me/model"), ("you/other", "you/other")])

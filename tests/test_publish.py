@@ -1,5 +1,6 @@
 """From a trained run to the Hub and back, with the real client against a stub: what is published, what is refused, what breaks."""
 
+import importlib.util
 import json
 import os
 import re
@@ -74,6 +75,8 @@ def run(trained, tmp_path, monkeypatch):
 def laid(trained, tmp_path_factory):
     """The folder that is published, laid out once."""
     run = Path(shutil.copytree(trained, tmp_path_factory.mktemp("laid") / "run"))
+    if all(map(importlib.util.find_spec, ("onnx", "onnxscript", "onnxruntime"))):
+        assert main(["export", "--model", str(run)]) == 0
     publishing.lay_out(run, REPO, dataset="amal/nisba-seeds")
     return run
 
@@ -82,7 +85,7 @@ def laid(trained, tmp_path_factory):
 def ready(laid, tmp_path, monkeypatch):
     """A run that is laid out already."""
     run = Path(shutil.copytree(laid, tmp_path / "ready"))
-    monkeypatch.setattr(publishing, "lay_out", lambda run, repo, dataset: run / "hub")
+    monkeypatch.setattr(publishing, "lay_out", lambda run, repo, dataset, licence: run / "hub")
     return run
 
 
@@ -176,8 +179,10 @@ def test_no_path_of_this_machine_is_published(laid, tmp_path):
     assert settings["output"] == "run"
     private = str(laid.parent)
     for file in (p for p in (laid / "hub").rglob("*") if p.is_file()):
-        assert private.encode() not in file.read_bytes(), file
-    hub.scan(laid / "hub", REPO)
+        data = file.read_bytes()
+        assert private.encode() not in data, file
+        assert b"site-packages" not in data, file
+    hub.scan(laid / "hub", [REPO])
 
 
 @pytest.mark.parametrize(
@@ -188,6 +193,13 @@ def test_no_path_of_this_machine_is_published(laid, tmp_path):
         ("log.txt", "C:\\Users\\karim\\runs", "log.txt: holds a path of this machine"),
         ("notes.md", "made by samira on her laptop", "notes.md: holds the user's name"),
         ("model.safetensors", "....hf_abcdefghijklmnopqrstuvwx....", "model.safetensors: holds an access token"),
+        ("model.onnx", 'File "/home/karim/x.py"', "model.onnx: holds a path of this machine: /home/karim"),
+        ("a.json", '{"a": "x\\nhf_abcdefghijklmnopqrstuvwx"}', "a.json: holds an access token"),
+        ("a.json", '{"a": "C:\\\\Users\\\\karim"}', "a.json: holds a path of this machine"),
+        ("a.txt", "/home/كريم/x", "a.txt: holds a path of this machine"),
+        ("a.txt", "\0".join("hf_abcdefghijklmnopqrstuvwx"), "a.txt: holds an access token"),
+        ("a.txt", "Samira's", "a.txt: holds the user's name"),
+        ("a.txt", sys.prefix, "a.txt: holds a path of this machine"),
     ],
 )
 def test_secrets_and_local_names_are_found(tmp_path, monkeypatch, name, content, message):
@@ -195,10 +207,10 @@ def test_secrets_and_local_names_are_found(tmp_path, monkeypatch, name, content,
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text(content)
     with pytest.raises(HubError, match=re.escape(message)) as caught:
-        hub.scan(tmp_path, "samira/model")
+        hub.scan(tmp_path, ["org/model"])
     assert "hf_abc" not in str(caught.value)
-    (tmp_path / name).write_text("see samira/model")
-    hub.scan(tmp_path, "samira/model")
+    (tmp_path / name).write_text("see https://example.org/home/news and org/samira-model, whf_abcdefghijklmnopqrstuvwx")
+    hub.scan(tmp_path, ["org/samira-model"])
 
 
 def test_published_in_one_commit_and_read_back(run, stub, capsys):
@@ -235,6 +247,7 @@ def test_branch_pull_request_private_and_dry_run(run, stub, capsys):
     assert repo.private
     head = repo.main.sha
     publish(run, stub, "--dataset", "amal/d", "--pull-request")
+    publish(run, stub, "--dataset", "amal/d", "--pull-request")  # what is proposed already is not proposed again
     assert repo.main.sha == head
     assert [ref for ref in repo.refs if ref.startswith("refs/pr/")] == ["refs/pr/1"]
     publish(run, stub, "--dataset", "amal/d", "--revision", "next")
@@ -253,7 +266,72 @@ def test_a_tag_is_not_moved(run, stub, capsys):
     publish(run, stub, "--tag", "v1")
     publish(run, stub, "--dataset", "amal/d", "--tag", "v1", code=1)
     assert "the tag v1 stands on another commit" in capsys.readouterr().err
-    assert repo.tags["v1"] != repo.main.sha
+    assert repo.tags["v1"] == repo.main.sha  # seen before anything was sent
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--pull-request", "--tag", "v2"], "a pull request goes to main and takes no tag"),
+        (["--pull-request", "--revision", "next"], "a pull request goes to main and takes no tag"),
+        (["--revision", "0" * 40], "is no branch"),
+        (["--revision", "refs/pr/1"], "is no branch"),
+        (["--revision", "v1"], "v1 is a tag"),
+    ],
+)
+def test_targets_that_cannot_be(ready, stub, capsys, more, message):
+    repo = publish(ready, stub, "--tag", "v1")
+    before = len(repo.commits), dict(repo.refs)
+    publish(ready, stub, *more, code=1)
+    assert message in capsys.readouterr().err
+    assert (len(repo.commits), dict(repo.refs)) == before
+
+
+def test_an_onnx_file_of_other_weights_is_refused(run):
+    (run / "onnx").mkdir()
+    (run / "onnx" / "model.onnx").write_bytes(b"of another model")
+    with pytest.raises(publishing.PublishError, match="made of other weights"):
+        publishing.lay_out(run, REPO)
+
+
+def test_the_exported_names_are_published_with_their_example(laid):
+    pytest.importorskip("onnxruntime")
+    folder = laid / "hub"
+    assert (folder / "onnx" / "model.onnx").is_file()
+    blocks = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
+    [code] = [block for block in blocks if "onnxruntime" in block]
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], input="قال أحمد.", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("metrics.jsonl", "", "holds no epoch"),
+        ("metrics.jsonl", '{"epoch": 1', "metrics.jsonl:1: not JSON"),
+        ("metrics.jsonl", '{"epoch": 1}', "metrics.jsonl:1: no line of an epoch"),
+        ("report.json", "[]", "the report lacks figures"),
+        ("report.json", "{", "not JSON"),
+        ("model/nisba.yaml", "a: [", "not YAML"),
+    ],
+)
+def test_broken_files_of_a_run_are_named(run, capsys, stub, file, content, message):
+    (run / file).write_text(content)
+    publish(run, stub, code=1)
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("path", ["attributes.stance.accuracy", "claims.strict.interval.f1", "by.phenomenon.long.claims.strict.f1"])
+def test_every_figure_is_confirmed(run, path):
+    report = json.loads((run / "report.json").read_text())
+    above, _, last = path.rpartition(".")
+    value = card.at(report, above)
+    value[last] = [1.0, 99.0] if isinstance(value[last], list) else 12.3
+    (run / "report.json").write_text(json.dumps(report))
+    with pytest.raises(publishing.PublishError, match=re.escape(path)):
+        publishing.lay_out(run, REPO)
 
 
 def test_three_ways_to_load_agree_on_names(run, stub, tmp_path):
@@ -311,9 +389,29 @@ print(json.dumps([[s, e, tag] for (s, e), tag in zip(one["offset_mapping"][0].to
     assert own.returncode == 0, own.stderr
     here = publishing.load(run / "model").predict(text)
     assert json.loads(own.stdout) == [[e.span.start, e.span.end, e.label] for e in here.entities]
-    begun = {(start, tag) for start, _, tag in plain if tag.startswith("B-")}
-    for entity in here.entities:  # constrained decoding may differ from the plain arg max, but not on where it is certain
-        assert any(start == entity.span.start for start, _ in begun) or entity.score < 0.9
+    assert here.entities
+    assert [[e.span.start, e.span.end] for e in here.entities] == spans(plain) or not legal(plain)
+
+
+def legal(pieces):
+    """Whether the plain tags are such that constrained decoding finds no others."""
+    tags = [tag for *_, tag in pieces]
+    return all(tag[0] != "I" or before[2:] == tag[2:] for before, tag in zip(["O", *tags], tags, strict=False))
+
+
+def spans(pieces):
+    """Where the names of plain IOB2 tags lie: of a word only the first sub-word counts."""
+    found, last = [], None
+    for start, end, tag in pieces:
+        if start == last and tag[0] != "B":  # the word goes on
+            if found and found[-1][1] == last:
+                found[-1][1] = end
+        elif tag[0] == "B":
+            found.append([start, end])
+        elif tag[0] == "I" and found:
+            found[-1][1] = end
+        last = end
+    return found
 
 
 FAULTS = [
@@ -322,9 +420,8 @@ FAULTS = [
     (("POST", r"/commit/"), {"status": 409}, "changed by somebody else"),
     (("POST", r"/commit/"), {"status": 412}, "changed by somebody else"),
     (("POST", r"/commit/"), {"status": 429, "headers": {"Retry-After": "7"}, "times": 9}, "too many requests.*asks to wait 7 s"),
-    (("POST", r"/commit/"), {"cut_response": 10, "times": 9}, "the connection failed"),
     (("POST", r"/commit/"), {"status": 500, "times": 9}, r"the Hub failed \(500\)"),
-    (("PUT", r""), {"cut_request": 1000, "times": 9}, "the connection failed"),
+    (("PUT", r""), {"cut_request": 1000, "times": 99}, "the connection failed"),
     (("GET", r"/lfs/"), {"corrupt": True, "times": 9}, "model.safetensors was read back otherwise"),
     (("GET", r"/lfs/"), {"cut_response": 5000, "times": 99}, "the connection failed|read back otherwise"),
     (("GET", r"/resolve/.*README.md"), {"corrupt": True, "times": 9}, "README.md was read back otherwise"),
@@ -341,6 +438,7 @@ def test_faults_are_explained_nothing_is_announced_and_a_second_run_completes(re
     assert re.search(message, err)
     assert TOKEN not in out + err
     assert "Traceback" not in err
+    assert all(fault.left < what.get("times", 1) for fault in stub.faults)  # each was met
     stub.faults.clear()
     repo = publish(run, stub)
     assert "read back and compared" in capsys.readouterr().out
@@ -351,8 +449,15 @@ def test_passing_faults_are_waited_out(ready, stub, capsys):
     run = ready
     stub.fault("POST", r"/commit/", status=503, times=2)
     stub.fault("PUT", r"", cut_request=5000)
-    stub.fault("GET", r"/api/models/.*/revision", slow=0.2)
+    stub.fault("POST", r"/commit/", status=429, headers={"Retry-After": "0"})
+    stub.fault("POST", r"/preupload/", slow=0.5)
     assert publish(run, stub).main.files["README.md"]
+    assert not any(fault.left for fault in stub.faults)
+
+
+def test_a_commit_whose_answer_is_lost_is_not_made_twice(ready, stub):
+    stub.fault("POST", r"/commit/", cut_response=10)
+    assert len(publish(ready, stub).commits) == 2
 
 
 def test_what_was_uploaded_is_not_sent_again(ready, stub):
@@ -411,10 +516,15 @@ def corpus(seeds, tmp_path):
 
 def test_the_corpus_comes_back_as_it_went(corpus, stub, tmp_path, root, monkeypatch):
     folder = publishing.lay_out_data(
-        corpus, tmp_path / "out", repo="amal/corpus", title="Articles", standoff=[root / "data" / "ant"]
+        corpus, tmp_path / "out", repo="amal/corpus", title="Articles", licence="cc-by-4.0", standoff=[root / "data" / "ant"]
     )
     done = publishing.publish_data(folder, Target("amal/corpus"))
     assert done.new
+    (folder / "names" / "added.parquet").write_bytes(b"PAR1")
+    assert publishing.publish_data(folder, Target("amal/corpus")).new
+    (folder / "names" / "added.parquet").unlink()  # what is withdrawn goes
+    assert publishing.publish_data(folder, Target("amal/corpus")).new
+    assert "names/added.parquet" not in stub.repos["dataset", "amal/corpus"].main.files
     assert not publishing.publish_data(folder, Target("amal/corpus")).new
     source = """
 import json
@@ -442,8 +552,14 @@ def test_other_peoples_texts_are_not_published(corpus, tmp_path, seeds):
     whole = corpus.model_copy(update={"train_paths": [str(joined)]})
     with pytest.raises(publishing.PublishError, match="other people's texts"):
         publishing.lay_out_data(whole, tmp_path / "out", repo="a/b", title="t")
-    with pytest.raises(publishing.PublishError, match=r"train.jsonl:1: holds the article's text"):
-        publishing.lay_out_data(corpus, tmp_path / "out", repo="a/b", title="t", standoff=[joined.parent])
+    given = {"repo": "a/b", "title": "t", "licence": "cc0-1.0"}
+    with pytest.raises(publishing.PublishError, match=r"train.jsonl:1: holds text"):
+        publishing.lay_out_data(corpus, tmp_path / "out", **given, standoff=[joined.parent])
+    joined.write_text(json.dumps({"id": "a", "sha256": "0", "meta": {"body": "نص " * 200}}) + "\n")
+    with pytest.raises(publishing.PublishError, match=r"train.jsonl:1: holds a long text"):
+        publishing.lay_out_data(corpus, tmp_path / "out", **given, standoff=[joined.parent])
+    with pytest.raises(publishing.PublishError, match="--licence"):
+        publishing.lay_out_data(corpus, tmp_path / "out", repo="a/b", title="t")
     assert not (tmp_path / "out").exists()
 
 
@@ -452,6 +568,8 @@ def test_the_space_goes_up_and_is_read_back(stub, capsys):
     repo = stub.repos["space", "amal/demo"]
     assert repo.sdk == "gradio"
     assert REPO in repo.main.files["README.md"].decode()
+    assert repo.main.files["nisba/predict.py"]
+    assert b"transformers" in repo.main.files["requirements.txt"]
     assert "read back and compared" in capsys.readouterr().out
 
 

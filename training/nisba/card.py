@@ -13,7 +13,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from nisba.metrics.phenomena import PHENOMENA
 from nisba.schema import ROLES, Document
 
-LICENCE = "apache-2.0"
 # What the model's page shows: (path in report.json, its name, the metric's type on the Hub, the task)
 FIGURES = (
     ("names.strict.f1", "names, exact span and label, F1", "f1", "token-classification"),
@@ -59,7 +58,8 @@ class Facts:
     report: Mapping[str, Any]
     base: str | None
     example: Document
-    versions: Mapping[str, str]
+    version: str
+    licence: str
     dataset: str | None = None
     picture: bool = False
     onnx: str | None = None
@@ -88,7 +88,7 @@ def model_card(facts: Facts) -> str:
     ]
     data = ModelCardData(
         language="ar",
-        license=LICENCE,
+        license=facts.licence,
         library_name="transformers",
         pipeline_tag="token-classification",
         base_model=facts.base,
@@ -108,6 +108,7 @@ def model_card(facts: Facts) -> str:
         best=max(facts.epochs, key=lambda line: line["score"]),
         example=spelt(facts.example),
         level=round(100 * facts.report["intervals"]["level"]),
+        ece=facts.report["calibration"]["ece"],
     )
     return checked(f"---\n{data.to_yaml()}\n---\n\n{body}")
 
@@ -124,12 +125,12 @@ def evaluation_results(facts: Facts, dataset: str) -> str:
     return yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False)
 
 
-def data_card(repo: str, title: str, statistics: Mapping[str, Mapping[str, Any]], files: Mapping[str, bytes]) -> str:
+def data_card(repo: str, title: str, licence: str, statistics: Mapping[str, Mapping[str, Any]], files: Mapping[str, bytes]) -> str:
     """README.md of the corpus, whose configurations and splits the Hub's viewer reads. Raises CardError."""
     parts = [part for part, numbers in statistics.items() if numbers["articles"]]
     meta = {
         "language": ["ar"],
-        "license": "cc-by-4.0",
+        "license": licence,
         "pretty_name": title,
         "task_categories": ["token-classification"],
         "task_ids": ["named-entity-recognition"],
@@ -147,34 +148,44 @@ def data_card(repo: str, title: str, statistics: Mapping[str, Mapping[str, Any]]
         ],
     }
     body = _environment.get_template("dataset.md.jinja").render(
-        repo=repo, title=title, statistics=statistics, parts=parts, files=sorted(files)
+        repo=repo, title=title, licence=licence, statistics=statistics, parts=parts, files=sorted(files)
     )
     return checked(f"---\n{yaml.safe_dump(meta, sort_keys=False, allow_unicode=True)}---\n\n{body}")
 
 
-def figures(report: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Each of FIGURES with its value and interval (percent), and the calibration error. Raises CardError that names all that are
-    missing."""
+def figures(report: Any) -> dict[str, dict[str, Any]]:
+    """Each of FIGURES with its value and interval (percent). Raises CardError that names all that are missing, the
+    calibration error and the slices by phenomenon among them."""
     found: dict[str, dict[str, Any]] = {}
     missing = []
     for path, *_ in FIGURES:
-        *above, last = path.split(".")
-        value: Any = report
-        for key in above:
-            value = value.get(key) if isinstance(value, Mapping) else None
-        figure = value.get(last) if isinstance(value, Mapping) else None
-        interval = value.get("interval", {}).get(last) if isinstance(value, Mapping) else None
-        if not isinstance(figure, int | float) or interval is None:
-            missing.append(f"{path}{'' if figure is None else ' (its interval)'}")
+        above, _, last = path.rpartition(".")
+        value, interval = at(report, path), at(report, f"{above}.interval.{last}")
+        if not _number(value):
+            missing.append(path)
+        elif not (isinstance(interval, list) and len(interval) == 2 and all(map(_number, interval)) and interval[0] <= interval[1]):
+            missing.append(f"{path} (its interval)")
         else:
-            found[path] = {"value": figure, "low": interval[0], "high": interval[1]}
-    if not isinstance((report.get("calibration") or {}).get("ece"), int | float):
-        missing.append("calibration.ece")
+            found[path] = {"value": value, "low": interval[0], "high": interval[1]}
+    missing += [path for path in ("calibration.ece", "intervals.level", "intervals.resamples") if not _number(at(report, path))]
+    missing += [
+        f"by.phenomenon.{name}" for name in PHENOMENA if not isinstance(at(report, f"by.phenomenon.{name}.claims"), Mapping)
+    ]
     if missing:
-        raise CardError(
-            f"the report lacks figures that the card must show: {', '.join(missing)}; write it anew with nisba evaluate"
-        )
+        listed = ", ".join(missing)
+        raise CardError(f"the report lacks figures that the card must show: {listed}; write it anew with nisba evaluate")
     return found
+
+
+def at(values: Any, path: str) -> Any:
+    """What stands at a dotted path of nested mappings, None where nothing does."""
+    for key in path.split("."):
+        values = values.get(key) if isinstance(values, Mapping) else None
+    return values
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def phenomena(report: Mapping[str, Any]) -> list[tuple[str, int, Any, Any]]:

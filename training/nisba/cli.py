@@ -151,6 +151,7 @@ def parser() -> argparse.ArgumentParser:
     publish_ = command("publish", commands.publish, "a trained run to the Hugging Face Hub, read back before it counts")
     publish_.add_argument("--model", type=Path, required=True, metavar="RUN", help="folder of the run, as runs/quickstart")
     publish_.add_argument("--dataset", metavar="USER/NAME", help="id on the Hub of the articles that the report is about")
+    publish_.add_argument("--licence", default="apache-2.0", metavar="ID", help="of the weights (default: apache-2.0)")
     hub(publish_)
 
     data_out = command("publish-data", commands.publish_data, "the articles of a configuration to the Hugging Face Hub")
@@ -159,6 +160,7 @@ def parser() -> argparse.ArgumentParser:
     data_out.add_argument(
         "--standoff", type=Path, nargs="*", default=[], metavar="FOLDER", help="annotations without text to add, as data/ant"
     )
+    data_out.add_argument("--licence", metavar="ID", help="of the articles; must be given for any but the project's own")
     data_out.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="where the files are laid out first")
     hub(data_out)
 

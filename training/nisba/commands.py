@@ -236,12 +236,15 @@ def export(options: argparse.Namespace) -> int:
 
 def publish(options: argparse.Namespace) -> int:
     """Lay out a run for the Hub, push it, read it back."""
-    from nisba.publishing import lay_out, publish_model
+    from nisba.publishing import ids, lay_out, publish_model
 
-    run = options.model.parent if (options.model / "config.json").is_file() else options.model
-    folder = lay_out(run, options.repo, dataset=options.dataset)
+    model = options.model.resolve()
+    run = model.parent if (model / "config.json").is_file() else options.model
+    folder = lay_out(run, options.repo, dataset=options.dataset, licence=options.licence)
+    if not (folder / "example.png").is_file():
+        print("nisba: no Chromium: the card has no picture of its example", file=sys.stderr)
     if options.dry_run:
-        return laid_out(folder)
+        return laid_out(folder, [options.repo, *ids(folder)])
     return announced(publish_model(run, folder, target(options)))
 
 
@@ -253,9 +256,11 @@ def publish_data(options: argparse.Namespace) -> int:
 
     settings = config.load(options.config, options.set)
     output = options.output or Path(settings.output) / "hub-data"
-    folder = lay_out_data(settings.data, output, repo=options.repo, title=options.title, standoff=options.standoff)
+    folder = lay_out_data(
+        settings.data, output, repo=options.repo, title=options.title, standoff=options.standoff, licence=options.licence
+    )
     if options.dry_run:
-        return laid_out(folder)
+        return laid_out(folder, [options.repo])
     return announced(send(folder, target(options)))
 
 
@@ -266,9 +271,9 @@ def publish_space(options: argparse.Namespace) -> int:
 
     files = space_files(options.model, options.title)
     if options.dry_run:
-        print("\n".join(sorted(files)))
+        print("\n".join([*sorted(files), "not published (--dry-run)"]))
         return 0
-    return announced(send(files, target(options)))
+    return announced(send(files, options.model, target(options)))
 
 
 def demo(options: argparse.Namespace) -> int:
@@ -291,11 +296,11 @@ def target(options: argparse.Namespace) -> Target:
     )
 
 
-def laid_out(folder: Path) -> int:
+def laid_out(folder: Path, ids: list[str]) -> int:
     """List what would be published, after the search for tokens and paths."""
     from nisba.hub import scan
 
-    scan(folder, "")
+    scan(folder, ids)
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         print(f"{file.stat().st_size:>12,} {file}")
     print("not published (--dry-run)")

@@ -327,5 +327,17 @@ def space_files(repo: str, title: str | None = None) -> dict[str, bytes]:
         version=version,
         limits={"characters": LIMIT, "files": FILES, "documents": DOCUMENTS, "bytes": BYTES},
     )
-    requirements = (FOLDER / "requirements.txt").read_bytes()
-    return {"README.md": card.encode(), "app.py": app.encode(), "requirements.txt": requirements}
+    return {"README.md": card.encode(), "app.py": app.encode(), "requirements.txt": requirements().encode()} | package()
+
+
+def package() -> dict[str, bytes]:
+    """This package's files under ``nisba/``: the Space runs the code that it was published with, from no index."""
+    root = Path(__file__).parent
+    kept = [file for file in sorted(root.rglob("*")) if file.is_file() and "__pycache__" not in file.parts]
+    return {f"nisba/{file.relative_to(root).as_posix()}": file.read_bytes() for file in kept}
+
+
+def requirements() -> str:
+    """What nisba needs beside gradio, which the Space has, a line each."""
+    needed = [line for line in metadata.requires("nisba") or () if "extra ==" not in line]
+    return "".join(f"{line}\n" for line in needed)

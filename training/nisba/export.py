@@ -9,15 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.onnx.errors import OnnxExporterError
 
-from nisba.files import atomic_folder
+from nisba.files import atomic_folder, digest
 from nisba.predict import load
 
-MODEL, EXAMPLE = "model.onnx", "onnx_example.py"
+MODEL, EXAMPLE, WEIGHTS = "model.onnx", "onnx_example.py", "weights.sha256"
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 INPUTS = ("input_ids", "attention_mask")
 OPSET = 18  # of the operators
@@ -47,7 +48,7 @@ def export(model_folder: Path, output: Path, *, opset: int = OPSET) -> Path:
     The file takes int64 ``input_ids`` and ``attention_mask``, W × L of any size up to the encoder's longest window, and gives
     float32 ``logits``, W × L × tags (``id2label`` in ``config.json``). It is compared with the model before it takes its place.
 
-    Returns the path of ``model.onnx``. Raises ExportError, ModelError, OSError.
+    ``weights.sha256`` says of which weights it is. Returns the path of ``model.onnx``. Raises ExportError, ModelError, OSError.
     """
     for package in PACKAGES:
         try:
@@ -68,6 +69,7 @@ def export(model_folder: Path, output: Path, *, opset: int = OPSET) -> Path:
         predictor.tokenizer.backend_tokenizer.save(str(partial / "tokenizer.json"))
         predictor.model.names.config.to_json_file(str(partial / "config.json"))
         (partial / EXAMPLE).write_text(script(), encoding="utf-8")
+        (partial / WEIGHTS).write_text(digest(model_folder / "model.safetensors") + "\n", encoding="utf-8")
         if notice.is_file():
             (partial / "NOTICE").write_bytes(notice.read_bytes())
     return output / MODEL
@@ -97,7 +99,21 @@ def write(names: Names, file: Path, opset: int) -> None:
             raise ExportError(f"the encoder cannot be exported: {str(error).strip().splitlines()[0]}") from error
     if program is None:
         raise ExportError("the encoder cannot be exported")
+    anonymous(program.model)
     program.save(file, external_data=False)
+
+
+def anonymous(model: Any) -> None:
+    """Take the exporter's notes off the graph and all its parts: they hold lines and paths of the code that was traced."""
+    parts = [model, model.graph, *model.functions.values(), *model.graph.all_nodes()]
+    values = [
+        *model.graph.inputs,
+        *model.graph.initializers.values(),
+        *(v for node in model.graph.all_nodes() for v in node.outputs),
+    ]
+    for part in (*parts, *values):
+        part.doc_string = None
+        part.metadata_props.clear()
 
 
 def difference(names: Names, file: Path, shape: tuple[int, int]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
 import tempfile
@@ -86,6 +87,12 @@ def atomic_folder(path: Path, *, marker: str) -> Iterator[Path]:
         if type(error) is Exception or type(error).__name__ == "SafetensorError":  # how the Rust libraries report a full disk
             raise OSError(errno.EIO, f"cannot be written: {error}", str(path)) from error
         raise
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def cache() -> Path:

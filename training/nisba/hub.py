@@ -7,7 +7,6 @@ command, and an unchanged folder makes no commit.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import tempfile
 import time
@@ -15,23 +14,37 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, HfApi, errors, get_token, snapshot_download
+from huggingface_hub import (
+    CommitInfo,
+    CommitOperationAdd,
+    CommitOperationDelete,
+    HfApi,
+    RepoCard,
+    errors,
+    get_token,
+    snapshot_download,
+)
+from huggingface_hub.hf_api import GitRefs, RepoFile
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
+from nisba.files import digest
+from nisba.secrets import findings
+
 Kind = Literal["model", "dataset", "space"]
-TOKEN = re.compile(rb"\bhf_[A-Za-z0-9]{16,}")
-PATH = re.compile(rb"(?:/home/|/Users/|/root/|[A-Za-z]:\\Users\\)[\w.\-]+")
 WAITS = (1, 4, 16)  # seconds before a commit that failed on the Hub's side is tried again
-BINARY = (".safetensors", ".onnx", ".parquet", ".png")
+LONGEST_WAIT = 60  # seconds that the Hub may ask for
+AGAIN = "run the command again, which goes on where it stopped"
 REASONS = {
+    400: "the Hub refuses what it was sent",
     401: "the token is missing or not valid: log in with `hf auth login`, or set HF_TOKEN",
     403: "the token may not do this: it needs write access to the repository",
     404: "no such repository or revision, or it is private and the token may not read it",
     409: "the repository was changed by somebody else meanwhile, or the name is taken; run the command again",
     412: "the repository was changed by somebody else meanwhile; run the command again",
-    429: "too many requests: wait, then run the command again, which goes on where it stopped",
+    422: "the Hub refuses what it was sent",
+    429: f"too many requests: wait, then {AGAIN}",
 }
 
 
@@ -61,40 +74,62 @@ class Published:
 
 
 def push(
-    folder: Path, target: Target, *, message: str, owned: Sequence[str] = (), check: Callable[[Path], None] = lambda _: None
+    folder: Path,
+    target: Target,
+    *,
+    message: str,
+    ids: Sequence[str] = (),
+    owned: Sequence[str] = (),
+    check: Callable[[Path], None] = lambda _: None,
 ) -> Published:
-    """Make the repository hold the files of ``folder``; other files there stay, but for those of ``owned`` that the folder lacks.
+    """Make the repository hold the files of ``folder``.
 
-    What was committed is downloaded into an empty cache, compared byte for byte, and given to ``check``, which raises HubError
-    where it does not work. Raises HubError.
+    Of the files that are there already those of ``owned`` (names, or folders with a slash at the end) go where the folder lacks
+    them; others stay. What was committed is downloaded into an empty cache, compared byte for byte, and given to ``check``, which
+    raises HubError where it does not work. ``ids`` are names on the Hub that the files may hold. Raises HubError.
     """
-    scan(folder, target.repo)
+    scan(folder, [target.repo, *ids])
     files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     api = HfApi()
     with explained(target.repo):
-        validate_repo_id(target.repo)
-        if "/" not in target.repo:
-            raise HubError(f"{target.repo}: name the repository as user/name")
+        possible(target)
         if get_token() is None:
             raise HubError(f"{target.repo}: {REASONS[401]}")
         api.whoami()
-        _claim(api, target)
-        head = _head(api, target)
-        for wait in (*WAITS, None):
-            try:
-                commit = _commit(api, target, files, owned, message)
-                break
-            except errors.HfHubHTTPError as error:  # it may have been made all the same: then the next try finds nothing to do
-                if wait is None or error.response.status_code < 500:
-                    raise
-                time.sleep(wait)
-        read_back(files, target, commit.oid, check)
-        if target.tag is not None:
-            _tag(api, target, target.tag, commit.oid)
-    return Published(commit.pr_url or commit.commit_url, commit.oid, commit.oid != head)
+        refs = _claim(api, target)
+        head = str(api.repo_info(target.repo, repo_type=target.kind, revision=target.revision).sha)
+        standing = _standing(api, target, refs, head, files, owned)
+        moved = {ref.name: ref.target_commit for ref in refs.tags}.get(target.tag or "", standing)
+        if moved != standing or (standing is None and target.tag in {ref.name for ref in refs.tags}):
+            raise HubError(f"{target.repo}: the tag {target.tag} stands on another commit; choose another tag")
+        if "README.md" in files:
+            RepoCard.load(files["README.md"], ignore_metadata_errors=True).validate(repo_type=target.kind)
+        if standing is None:
+            commit = _patiently(lambda: _commit(api, target, files, owned, message), target)
+            url, made = commit.pr_url or commit.commit_url, commit.oid
+        else:
+            url, made = (
+                f"{api.endpoint}/{'' if target.kind == 'model' else target.kind + 's/'}{target.repo}/commit/{standing}",
+                standing,
+            )
+        read_back(files, target, made, check)
+        if target.tag is not None and target.tag not in {ref.name for ref in refs.tags}:
+            api.create_tag(target.repo, tag=target.tag, revision=made, repo_type=target.kind)
+    return Published(url, made, standing is None)
 
 
-def read_back(files: dict[str, Path], target: Target, commit: str, check: Callable[[Path], None]) -> None:
+def possible(target: Target) -> None:
+    """Raises HubError for a target that the Hub cannot have."""
+    validate_repo_id(target.repo)
+    if target.repo.count("/") != 1:
+        raise HubError(f"{target.repo}: name the repository as user/name")
+    if target.pull_request and (target.tag is not None or target.revision != "main"):
+        raise HubError(f"{target.repo}: a pull request goes to main and takes no tag; tag the commit once it is merged")
+    if re.fullmatch(r"[0-9a-f]{40}|refs/.*", target.revision):
+        raise HubError(f"{target.repo}: {target.revision} is no branch; a commit or a pull request cannot be published to")
+
+
+def read_back(files: Mapping[str, Path], target: Target, commit: str, check: Callable[[Path], None]) -> None:
     """Download a commit into an empty cache and compare it with what was sent. Raises HubError."""
     with tempfile.TemporaryDirectory(prefix="nisba-") as cache:
         copy = Path(
@@ -114,36 +149,11 @@ def read_back(files: dict[str, Path], target: Target, commit: str, check: Callab
         check(copy)
 
 
-def scan(folder: Path, repo: str) -> None:
-    """Raises HubError that lists every token, home folder or user name in files that are about to be published.
-
-    The user's name is looked for in texts other than the vocabulary; in the name of the repository it is meant.
-    """
-    secrets = {token.encode() for token in (get_token(),) if token}
-    home = str(Path.home()).encode()
-    user = next((os.environ[key] for key in ("USER", "LOGNAME", "USERNAME") if os.environ.get(key)), Path.home().name)
-    name = re.compile(rb"(?<![\w])" + re.escape(user.encode()) + rb"(?![\w])") if len(user) > 2 and user != "root" else None
-    found = []
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        data, where = path.read_bytes(), path.relative_to(folder).as_posix()
-        if any(secret in data for secret in secrets) or TOKEN.search(data):
-            found.append(f"{where}: holds an access token")
-        if path.suffix in BINARY:
-            continue
-        text = data.replace(repo.encode(), b"")
-        local = PATH.search(text) or (re.search(re.escape(home) + rb"[/\\][\w.\-]+", text) if len(home) > 1 else None)
-        if local:
-            found.append(f"{where}: holds a path of this machine: {local.group().decode(errors='replace')}")
-        elif name is not None and path.name != "tokenizer.json" and name.search(text):
-            found.append(f"{where}: holds the user's name")
+def scan(folder: Path, ids: Sequence[str]) -> None:
+    """Raises HubError that lists every token, path of this machine or user name in the files (``secrets.findings``)."""
+    found = findings(folder, ids, get_token())
     if found:
         raise HubError("\n".join(["not published:", *found]))
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager
@@ -151,13 +161,11 @@ def explained(repo: str) -> Iterator[None]:
     """Failures of the Hub, of the connection and of this machine's disk as one HubError, without the token."""
     try:
         yield
-    except HubError:
-        raise
     except (OSError, RuntimeError, ValueError, errors.HTTPError) as error:  # type: ignore[attr-defined]
         cause: BaseException = error
         if type(error) is RuntimeError and error.__cause__ is not None:  # how the client wraps a broken upload
             cause = error.__cause__
-        reason = why(cause)
+        reason = None if type(cause).__module__.startswith("nisba.") else why(cause)
         if reason is None:
             raise
         raise HubError(f"{repo}: {reason}") from None
@@ -166,7 +174,7 @@ def explained(repo: str) -> Iterator[None]:
 def why(error: BaseException) -> str | None:
     """What a user can do about a failure; None for one that is not of the Hub, the connection or the disk."""
     first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-    if isinstance(error, errors.LocalTokenNotFoundError):
+    if isinstance(error, errors.LocalTokenNotFoundError | UnicodeEncodeError):  # a token with letters that no token has
         return REASONS[401]
     if isinstance(error, errors.HFValidationError):
         return f"no name of a repository: {first}"
@@ -174,20 +182,22 @@ def why(error: BaseException) -> str | None:
         return "the Hub is switched off by HF_HUB_OFFLINE"
     if isinstance(error, errors.HfHubHTTPError):
         status, wait = error.response.status_code, error.response.headers.get("Retry-After")
-        reason = REASONS.get(status, f"the Hub failed ({status}); run the command again, which goes on where it stopped")
+        reason = REASONS.get(status, f"the Hub failed ({status}); {AGAIN}")
         details = [f"it asks to wait {wait} s"] if status == 429 and wait else []
         details += (error.server_message or "").strip()[:200].splitlines()[:1]
         return f"{reason}{''.join(f' ({detail})' for detail in details)}"
     if isinstance(error, errors.HTTPError | ConnectionError | errors.LocalEntryNotFoundError):  # type: ignore[attr-defined]
-        return f"the connection failed ({first}); run the command again, which goes on where it stopped"
+        return f"the connection failed ({first}); {AGAIN}"
     if isinstance(error, OSError):
         return f"{error.filename or 'this machine'}: {error.strerror or first}"
+    if isinstance(error, ValueError):
+        return f"the Hub's answer was not understood, or it refuses the card ({' '.join(str(error).split())[:300]})"
     return None
 
 
-def _claim(api: HfApi, target: Target) -> None:
-    """Make the repository and the branch where they are missing. Raises HubError where a private one is asked for and the one
-    that stands is public."""
+def _claim(api: HfApi, target: Target) -> GitRefs:
+    """Make the repository and the branch where they are missing; returns the branches, tags and pull requests. Raises HubError
+    where a private repository is asked for and the one that stands is public, or where the branch has the name of a tag."""
     try:
         info = api.repo_info(target.repo, repo_type=target.kind)
     except errors.RepositoryNotFoundError:
@@ -196,22 +206,33 @@ def _claim(api: HfApi, target: Target) -> None:
     else:
         if target.private and not info.private:
             raise HubError(f"{target.repo}: stands already and is public; make it private on the Hub first, or leave --private out")
-    if target.revision != "main":
-        api.create_branch(target.repo, branch=target.revision, repo_type=target.kind, exist_ok=True)
+    refs = api.list_repo_refs(target.repo, repo_type=target.kind, include_pull_requests=target.pull_request)
+    if target.revision in {ref.name for ref in refs.tags}:
+        raise HubError(f"{target.repo}: {target.revision} is a tag; name a branch")
+    if target.revision != "main" and target.revision not in {ref.name for ref in refs.branches}:
+        api.create_branch(target.repo, branch=target.revision, repo_type=target.kind)
+    return refs
 
 
-def _head(api: HfApi, target: Target) -> str:
-    return str(api.repo_info(target.repo, repo_type=target.kind, revision=target.revision).sha)
+def _standing(api: HfApi, target: Target, refs: GitRefs, head: str, files: Mapping[str, Path], owned: Sequence[str]) -> str | None:
+    """The commit that holds exactly what is to be published, of the branch or of a pull request that was opened before."""
+    proposals = [str(ref.ref) for ref in refs.pull_requests or ()] if target.pull_request else []
+    for revision in (head, *proposals):
+        tree = api.list_repo_tree(target.repo, repo_type=target.kind, revision=revision, recursive=True)
+        there = {entry.path: entry for entry in tree if isinstance(entry, RepoFile)}
+        if not _stale(there, files, owned) and all(name in there and _same(there[name], path) for name, path in files.items()):
+            return str(api.repo_info(target.repo, repo_type=target.kind, revision=revision).sha)
+    return None
 
 
 def _commit(api: HfApi, target: Target, files: Mapping[str, Path], owned: Sequence[str], message: str) -> CommitInfo:
     """The commit that makes the repository hold the files, or the one that stands where it does already."""
-    head = _head(api, target)
-    there = set(api.list_repo_files(target.repo, repo_type=target.kind, revision=head))
+    head = str(api.repo_info(target.repo, repo_type=target.kind, revision=target.revision).sha)
+    there = api.list_repo_files(target.repo, repo_type=target.kind, revision=head)
     operations: list[CommitOperationAdd | CommitOperationDelete] = [
         CommitOperationAdd(path_in_repo=name, path_or_fileobj=path) for name, path in files.items()
     ]
-    operations += [CommitOperationDelete(path_in_repo=name) for name in owned if name in there and name not in files]
+    operations += [CommitOperationDelete(path_in_repo=name) for name in _stale(there, files, owned)]
     return api.create_commit(
         target.repo,
         operations,
@@ -223,13 +244,34 @@ def _commit(api: HfApi, target: Target, files: Mapping[str, Path], owned: Sequen
     )
 
 
-def _tag(api: HfApi, target: Target, tag: str, commit: str) -> None:
-    """Put the tag on the commit. Raises HubError where it stands on another one: a tag that moves misleads."""
-    standing = {ref.name: ref.target_commit for ref in api.list_repo_refs(target.repo, repo_type=target.kind).tags}
-    if tag not in standing:
-        api.create_tag(target.repo, tag=tag, revision=commit, repo_type=target.kind)
-    elif standing[tag] != commit:
-        raise HubError(f"{target.repo}: the tag {tag} stands on another commit ({standing[tag][:8]}); choose another tag")
+def _patiently(commit: Callable[[], CommitInfo], target: Target) -> CommitInfo:
+    """The commit, tried again where the Hub fails, asks to wait, or breaks off: where it was made all the same, the next try finds
+    nothing to do. A pull request is tried once, for the next try would open another."""
+    for wait in () if target.pull_request else WAITS:
+        try:
+            return commit()
+        except errors.HfHubHTTPError as error:
+            status, asked = error.response.status_code, error.response.headers.get("Retry-After", "")
+            if status != 429 and status < 500:
+                raise
+            time.sleep(min(int(asked), LONGEST_WAIT) if wait and asked.isascii() and asked.isdigit() else wait)
+        except errors.HTTPError:  # type: ignore[attr-defined]
+            time.sleep(wait)
+    return commit()
+
+
+def _stale(there: Sequence[str] | Mapping[str, Any], files: Mapping[str, Path], owned: Sequence[str]) -> list[str]:
+    """The files there that are ours to take away, since the folder has them no more."""
+    folders = tuple(name for name in owned if name.endswith("/"))
+    return [name for name in there if name not in files and (name in owned or name.startswith(folders))]
+
+
+def _same(entry: RepoFile, path: Path) -> bool:
+    """Whether a file of the Hub, known by the SHA-256 of a large file or by its git object, is this one."""
+    if entry.lfs is not None:
+        return bool(entry.lfs.sha256 == digest(path))
+    data = path.read_bytes()
+    return bool(entry.blob_id == hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest())
 
 
 def _literal(name: str) -> str:

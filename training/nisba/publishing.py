@@ -4,10 +4,11 @@ back finds the same in the same articles."""
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 from importlib.metadata import distribution, version
@@ -16,26 +17,35 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import yaml
+from huggingface_hub import ModelCard
 
 from nisba import builders, config, offline, repository
-from nisba.card import EXAMPLE, Facts, data_card, evaluation_results, figures, model_card
-from nisba.files import atomic_folder
+from nisba.card import EXAMPLE, FIGURES, Facts, at, data_card, evaluation_results, figures, model_card
+from nisba.export import WEIGHTS
+from nisba.files import atomic_folder, digest, read_text
 from nisba.fit import DATA, METRICS, MODEL
 from nisba.formats import jsonl
 from nisba.hub import HubError, Published, Target, push
+from nisba.metrics.phenomena import PHENOMENA
 from nisba.metrics.report import pair, summary, tally
 from nisba.model import ModelError
 from nisba.predict import Predictor, load
 from nisba.report.page import render
-from nisba.schema import Document
+from nisba.schema import Document, excerpt
 
 HUB = "hub"  # the folder of the run in which the files are laid out
 ONNX = "onnx/model.onnx"
 COMPARED = 20  # articles on which the copy that was read back must find the same
 TOLERANCE = 0.5  # points by which the report may differ from what the model scores here: other machines round otherwise
 RESULTS = ".eval_results/nisba.yaml"
-OWNED = (ONNX, RESULTS, "NOTICE", "example.png")  # of an earlier version, taken away where they are not made any more
+OWNED = (ONNX, RESULTS, "NOTICE")  # of an earlier version, taken away where they are not made any more
+OWNED_DATA = ("documents/", "names/", "claims/", "standoff/", "DATASHEET.md", "GUIDELINE.md")
+SEEDS = Path("seeds/articles.jsonl")  # the project's own articles
+SEEDS_LICENCE = "cc-by-4.0"
+STANDOFF = frozenset(("id", "sha256", "meta", "entities", "claims"))  # the keys of a line
+LONGEST = 300  # characters of a string in annotations: anything longer is text
 COPIED = ("model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "NOTICE")
+ID = re.compile(r"[\w.\-]+/[\w.\-]+")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -43,19 +53,25 @@ class PublishError(ValueError):
     """A run or corpus that cannot be published as it is."""
 
 
-def lay_out(run: Path, repo: str, *, dataset: str | None = None) -> Path:
+def lay_out(run: Path, repo: str, *, dataset: str | None = None, licence: str = "apache-2.0") -> Path:
     """Everything that belongs on the model's page, in the folder ``hub`` of the run. Returns that folder.
 
-    ``dataset`` is the id on the Hub of the articles that the report is about. Raises PublishError, CardError, ModelError, OSError.
+    ``dataset`` is the id on the Hub of the articles that the report is about, ``licence`` that of the weights. Raises PublishError,
+    ConfigError, CardError, ModelError, OSError.
     """
     model = run / MODEL
     if not model.is_dir():
         raise PublishError(f"{run}: no run: the folder {MODEL} is missing")
+    if dataset is not None and not ID.fullmatch(dataset):
+        raise PublishError(f"{dataset}: no name of a dataset on the Hub; give user/name")
     predictor = load(model, device="cpu")
     report, lines = _json(run / "report.json", run), _lines(run / METRICS)
     figures(report)
     confirm(report, predictor, run)
-    settings = portable(yaml.safe_load((model / "nisba.yaml").read_text(encoding="utf-8")))
+    settings = portable(config.load(model / "nisba.yaml").model_dump())
+    exported = (run / ONNX).is_file()
+    if exported and not _of(run / ONNX, model):
+        raise PublishError(f"{run / ONNX}: made of other weights; write it anew with nisba export --model {run}")
     described = repository.describe(_json(model / "config.json", run))
     with atomic_folder(run / HUB, marker="README.md") as folder:
         for name in COPIED:
@@ -68,7 +84,6 @@ def lay_out(run: Path, repo: str, *, dataset: str | None = None) -> Path:
         (folder / "LICENSE").write_text(_licence(), encoding="utf-8")
         shutil.copyfile(run / "report.json", folder / "report.json")
         shutil.copyfile(run / METRICS, folder / METRICS)
-        exported = (run / ONNX).is_file()
         if exported:
             (folder / ONNX).parent.mkdir()
             shutil.copyfile(run / ONNX, folder / ONNX)
@@ -80,7 +95,8 @@ def lay_out(run: Path, repo: str, *, dataset: str | None = None) -> Path:
             report=report,
             base=base_model(described, settings),
             example=example,
-            versions={name: version(name) for name in ("nisba", "torch", "transformers")},
+            version=version("nisba"),
+            licence=licence,
             dataset=dataset,
             picture=picture(example, folder / "example.png"),
             onnx=_template("onnx_example.py") if exported else None,
@@ -107,18 +123,33 @@ def publish_model(run: Path, folder: Path, target: Target) -> Published:
             if one != other:
                 raise HubError(f"{target.repo}: what was read back finds other things in article {one.id}")
 
-    return push(folder, target, message="nisba model", owned=OWNED, check=check)
+    return push(folder, target, message="nisba model", ids=ids(folder), owned=OWNED, check=check)
 
 
-def lay_out_data(settings: config.Data, output: Path, *, repo: str, title: str, standoff: Sequence[Path] = ()) -> Path:
+def ids(folder: Path) -> list[str]:
+    """The names on the Hub that the card of a laid-out folder mentions: the repository's title, its datasets, its base model."""
+    card = ModelCard.load(folder / "README.md", ignore_metadata_errors=True).data.to_dict()
+    bases = card.get("base_model") or []
+    names = [*(card.get("datasets") or []), *([bases] if isinstance(bases, str) else bases)]
+    return [*names, *(entry["name"] for entry in card.get("model-index") or [])]
+
+
+def lay_out_data(
+    settings: config.Data, output: Path, *, repo: str, title: str, standoff: Sequence[Path] = (), licence: str | None = None
+) -> Path:
     """The corpus as Parquet by configuration and split with its card, in ``output``.
 
-    The texts of ``settings.paths`` are published; of the folders ``standoff`` the annotations without text. Raises PublishError
-    where either would give away what it must not, DataError, FormatError, CardError, OSError.
+    The texts of ``settings.paths`` are published, under ``licence``, which must be given for any but the project's own; of the
+    folders ``standoff`` the annotations without text. Raises PublishError where either would give away what it must not,
+    DataError, FormatError, CardError, OSError.
     """
     whole = [*settings.train_paths, *settings.dev_paths, *settings.test_paths]
     if whole:
         raise PublishError(f"{', '.join(whole)}: other people's texts are not published; give the annotations with --standoff")
+    if licence is None and [Path(path) for path in settings.paths] != [SEEDS]:
+        raise PublishError(f"{', '.join(settings.paths)}: say under which licence with --licence, as cc-by-4.0")
+    if len({source.name for source in standoff}) < len(standoff):
+        raise PublishError(f"{', '.join(map(str, standoff))}: two folders of one name")
     parts = builders.parts(settings)
     with atomic_folder(output, marker="README.md") as folder:
         for kind, dataset in builders.datasets(parts).items():
@@ -133,7 +164,9 @@ def lay_out_data(settings: config.Data, output: Path, *, repo: str, title: str, 
         for source in standoff:
             _copy_standoff(source, folder / "standoff" / source.name)
         files = {path.relative_to(folder).as_posix(): b"" for path in folder.rglob("*") if path.is_file()}
-        (folder / "README.md").write_text(data_card(repo, title, builders.statistics(parts), files), encoding="utf-8")
+        (folder / "README.md").write_text(
+            data_card(repo, title, licence or SEEDS_LICENCE, builders.statistics(parts), files), encoding="utf-8"
+        )
     return output
 
 
@@ -145,7 +178,7 @@ def publish_data(folder: Path, target: Target) -> Published:
             if documents(copy / "documents" / file.name) != documents(file):
                 raise HubError(f"{target.repo}: documents/{file.name} holds other documents than were sent")
 
-    return push(folder, replace(target, kind="dataset"), message="nisba corpus", check=check)
+    return push(folder, replace(target, kind="dataset"), message="nisba corpus", owned=OWNED_DATA, check=check)
 
 
 def documents(file: Path) -> list[Document]:
@@ -156,32 +189,45 @@ def documents(file: Path) -> list[Document]:
     return list(jsonl.parse((line.encode() for line in lines), str(file)))
 
 
-def publish_space(files: Mapping[str, bytes], target: Target) -> Published:
-    """Push the files of a demo (``demo.space_files``). Raises HubError."""
+def publish_space(files: Mapping[str, bytes], model: str, target: Target) -> Published:
+    """Push the files of a demo (``demo.space_files``) of a published model. Raises HubError."""
     with tempfile.TemporaryDirectory(prefix="nisba-") as name:
         folder = Path(name)
         for path, data in files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(data)
-        return push(folder, replace(target, kind="space"), message="nisba demo")
+        return push(folder, replace(target, kind="space"), message="nisba demo", ids=[model], owned=["nisba/"])
 
 
 def confirm(report: Mapping[str, Any], predictor: Predictor, run: Path) -> None:
-    """Raises PublishError where the report is not what the model scores on the run's test part."""
+    """Raises PublishError where the report is not what the model scores on the run's test part, intervals included."""
     gold = _part(run, "test")
     if not gold:
         raise PublishError(f"{run / DATA}: no test part: the report's figures cannot be confirmed")
-    again = summary(tally(pair(gold, predictor.stream(gold))))
-    wrong = []
-    for path in ("names.strict.f1", "claims.soft80.f1", "claims.strict.f1", "speaker.all.accuracy"):
-        old, new = (_at(values, path) for values in (report, again))
-        if old is None or new is None or abs(old - new) > TOLERANCE:
-            wrong.append(f"{path} {old} there, {new} now")
+    drawn = {"resamples": int(at(report, "intervals.resamples")), "seed": int(at(report, "intervals.seed") or 0)}
+    again = summary(tally(pair(gold, predictor.stream(gold))), **drawn)
+    checked = {path: TOLERANCE for path, *_ in FIGURES} | {"calibration.ece": TOLERANCE / 100}
+    checked |= {f"by.phenomenon.{name}.claims.{kind}.f1": TOLERANCE for name in PHENOMENA for kind in ("soft80", "strict")}
+    wrong = [
+        f"{path} {at(report, path)} there, {at(again, path)} now"
+        for path, most in checked.items()
+        if _apart(report, again, path, most)
+    ]
+    for path, *_ in FIGURES:
+        above, _, last = path.rpartition(".")
+        old, new = (at(values, f"{above}.interval.{last}") for values in (report, again))
+        if new is None or any(abs(a - b) > 2 * TOLERANCE for a, b in zip(old, new, strict=True)):
+            wrong.append(f"{above}.interval.{last} {old} there, {new} now")
     if wrong or report.get("documents") != len(gold):
         raise PublishError(
-            f"{run / 'report.json'}: not what this model scores on its test part ({'; '.join(wrong) or 'other articles'}); "
+            f"{run / 'report.json'}: not what this model scores on its test part ({'; '.join(wrong[:5]) or 'other articles'}); "
             f"write it anew: nisba evaluate --model {run / MODEL} -o {run / 'report.json'}"
         )
+
+
+def _apart(one: Mapping[str, Any], other: Mapping[str, Any], path: str, most: float) -> bool:
+    a, b = at(one, path), at(other, path)
+    return (a is None) != (b is None) or (a is not None and b is not None and abs(a - b) > most)
 
 
 def portable(settings: Any) -> Any:
@@ -233,13 +279,41 @@ def _copy_standoff(source: Path, target: Path) -> None:
         raise PublishError(f"{source}: no annotations (*.jsonl)")
     target.mkdir(parents=True)
     for file in files:
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-            if "text" in json.loads(line):
-                raise PublishError(f"{file}:{number}: holds the article's text; stand-off annotations hold none")
+        for number, line in enumerate(read_text(file).split("\n"), 1):
+            if line.strip() and (problem := _text_in(line)):
+                raise PublishError(f"{file}:{number}: {problem}; stand-off annotations hold no text")
         shutil.copyfile(file, target / file.name)
     for name in ("README.md", "recipe.toml"):
         if (source / name).is_file():
             shutil.copyfile(source / name, target / name)
+
+
+def _text_in(line: str) -> str | None:
+    """What in a line of annotations is, or could be, an article's text."""
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        return f"not JSON: {error}"
+    if not isinstance(row, dict):
+        return "no object"
+    if other := sorted(row.keys() - STANDOFF):
+        return f"holds {', '.join(other)}"
+    longest = max(_strings(row), key=len, default="")
+    return f"holds a long text: «{excerpt(longest)}»" if len(longest) > LONGEST else None
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _strings(part)
+
+
+def _of(file: Path, model: Path) -> bool:
+    """Whether an ONNX file was made of the model's present weights."""
+    mark = file.parent / WEIGHTS
+    return mark.is_file() and mark.read_text(encoding="utf-8").strip() == digest(model / "model.safetensors")
 
 
 def _part(run: Path, part: str) -> list[Document]:
@@ -257,16 +331,20 @@ def _json(file: Path, run: Path) -> Any:
 
 
 def _lines(file: Path) -> list[Any]:
+    """The epochs of a run. Raises PublishError where they are missing or broken."""
     if not file.is_file():
         raise PublishError(f"{file}: missing; it is written by training")
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-
-
-def _at(values: Mapping[str, Any], path: str) -> float | None:
-    value: Any = values
-    for key in path.split("."):
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value if isinstance(value, int | float) else None
+    lines = []
+    for number, line in enumerate(read_text(file).splitlines(), 1):
+        try:
+            lines.append(json.loads(line))
+        except ValueError as error:
+            raise PublishError(f"{file}:{number}: not JSON: {error}") from error
+        if not all(isinstance(at(lines[-1], key), int | float) for key in ("epoch", "seconds", "score")):
+            raise PublishError(f"{file}:{number}: no line of an epoch: «{excerpt(line)}»")
+    if not lines:
+        raise PublishError(f"{file}: holds no epoch; it is written by training")
+    return lines
 
 
 def _template(name: str) -> str:
