@@ -13,7 +13,7 @@ from pathlib import Path
 TOKEN = re.compile(rb"(?:hf|api_org)_[A-Za-z0-9]{16,}")
 INSIDE = re.compile(rb"[A-Za-z0-9]$")
 ESCAPE = re.compile(rb"\\[nrt]$")
-HOMES = re.compile(rb"(?:/home/|/Users/|/root/|[A-Za-z]:(?:\\{1,2}|/)Users(?:\\{1,2}|/))[^\s\"'/\\<>,;|()\[\]{}*?]+")
+HOMES = re.compile(rb"(?:/(?:home|Users|root)/|[A-Za-z]:(?:\\{1,2}|/)Users(?:\\{1,2}|/))[^\s\"'/\\<>,;|()\[\]{}*?]+")
 HOST = re.compile(rb"[\w.\-]$")  # in front of a path that belongs to an address, or to a longer path
 COMMON = frozenset(("root", "user", "admin", "runner", "ubuntu", "nisba", "model", "data", "news", "dev", "test", "train", "name"))
 BINARY = (".safetensors", ".onnx", ".parquet", ".png")
@@ -56,7 +56,7 @@ def _tokens(data: bytes) -> Iterator[bytes]:
 
 
 def _paths(data: bytes) -> Iterator[bytes]:
-    """Homes of users, but for addresses such as example.org/home/news."""
+    """Homes of users, but for what belongs to the address of a page."""
     for match in HOMES.finditer(data):
         before = data[max(0, match.start() - 2) : match.start()]
         if not HOST.search(before) or ESCAPE.search(before):
