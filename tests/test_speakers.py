@@ -60,6 +60,30 @@ CASES = {
         "<cue1>قال</cue1> <src1>مسؤول كبير طلب عدم نشر اسمه</src1> <con1>إن الماء نظيف</con1>.",
         "1 | indirect | anonymous | neutral | مسؤول كبير",
     ),
+    "a person's short form that no name is tagged in": (
+        "<cue1>قال</cue1> <src1><per>نادر الشامي</per></src1> <con1>إن الماء نظيف</con1>. <con2>والهواء نقي</con2>، <cue2>وفقا</cue2> <src2>للشامي</src2>.",
+        "1 | indirect | person | neutral | نادر الشامي\n2 | indirect | person | neutral | نادر الشامي",
+    ),
+    "names with and without the article are one": (
+        "حضر <per>سالم الكردي</per>. <cue1>وقال</cue1> <src1><per>كردي</per></src1> <con1>إن الماء نظيف</con1>.",
+        "1 | indirect | person | neutral | سالم الكردي",
+    ),
+    "a longer phrase is not shortened": (
+        "<cue1>قال</cue1> <src1>سكان</src1> <con1>إن الماء ملوث</con1>. <cue2>وأكد</cue2> <src2>السكان القدامى</src2> <con2>أنه نقي</con2>. <cue3>ورد</cue3> <src3>السكان أنفسهم</src3> <con3>بالنفي</con3>.",
+        "1 | indirect | group | neutral | سكان\n2 | indirect | group | assert | السكان القدامى\n3 | indirect | group | neutral | السكان أنفسهم",
+    ),
+    "of two cases the first": (
+        "<cue1>قال</cue1> <src1>الفلاحون المحليون</src1> <con1>إن الماء ملوث</con1>. <con2>والهواء نقي</con2>، <cue2>بحسب</cue2> <src2>الفلاحين المحليين</src2>.",
+        "1 | indirect | group | neutral | الفلاحون المحليون\n2 | indirect | group | neutral | الفلاحون المحليون",
+    ),
+    "a demonstrative points back": (
+        "<cue1>قالت</cue1> <src1>لجنة فنية مستقلة</src1> <con1>إن الماء ملوث</con1>. <cue2>وأكدت</cue2> <src2>هذه اللجنة</src2> <con2>أنه خطر</con2>.",
+        "1 | indirect | group | neutral | لجنة فنية مستقلة\n2 | indirect | group | assert | لجنة فنية مستقلة",
+    ),
+    "a present tense tells her": (
+        "<cue1>قالت</cue1> <src1><per>هالة درويش</per></src1> <con1>إن الماء ملوث</con1>. <cue2>وتوقع</cue2> <src2><per>نادر الشامي</per></src2> <con2>المطر</con2>. <cue3>كما تعتبر</cue3> <con3>أنه خطر</con3>. <cue4>وتحدث</cue4> <con4>عن الجفاف</con4>.",
+        "1 | indirect | person | neutral | هالة درويش\n2 | indirect | person | neutral | نادر الشامي\n3 | indirect | implicit | neutral | هالة درويش\n4 | indirect | implicit | neutral | نادر الشامي",
+    ),
     "an impersonal verb has none": ("<cue1>ويُعتقد</cue1> <con1>أن الماء نظيف</con1>.", "1 | indirect | implicit | neutral | -"),
     "nobody before a dropped subject": ("<cue1>وقال</cue1> <con1>إن الماء نظيف</con1>.", "1 | indirect | implicit | neutral | -"),
 }

@@ -50,7 +50,7 @@ def annotate(document: Document) -> Document:
                 claim = Claim(
                     f"c{len(claims) + 1}",
                     **{role: (span,) for role, span in spans.items()},  # type: ignore[arg-type]
-                    type=claim_type(text, [spans["content"]], marks, []),
+                    type=claim_type(text, [spans["content"]], marks, [], cue=[spans["cue"]]),
                     source_type=_kind(spans["source"].of(text)) if "source" in spans else "implicit",
                     score=0.5,
                 )

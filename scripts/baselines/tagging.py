@@ -105,7 +105,7 @@ def read_off(encoded: Encoded, tags: Sequence[Sequence[int]], names: tuple[Entit
     for linked in link([(i, j, role) for i, j, role in found if (i, j) in spans], encoded.sentence, front=front):
         roles = {role: tuple(spans[piece] for piece in pieces) for role, pieces in linked.items()}
         kind = source_type(roles["source"], names) if "source" in roles else "implicit"
-        form = decode.claim_type(text, roles["content"], marks, names)
+        form = decode.claim_type(text, roles["content"], marks, names, cue=roles.get("cue", ()))
         claims.append(Claim(f"c{len(claims) + 1}", **roles, type=form, source_type=kind))  # type: ignore[arg-type]
     return resolve(replace(encoded.document, entities=names, claims=tuple(claims)))
 

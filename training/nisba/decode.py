@@ -88,7 +88,7 @@ def claims(encoded: Encoded, readings: Iterable[Reading], names: Sequence[Entity
         Claim(
             id=f"c{number}",
             **spans,  # type: ignore[arg-type]
-            type=claim_type(text, spans["content"], marks, names),
+            type=claim_type(text, spans["content"], marks, names, cue=spans["cue"]),
             source_type=_source_type(reading) if spans["source"] else "implicit",
             stance=STANCES[int(reading.stances.argmax())],
             score=round(score, 4),
@@ -126,8 +126,10 @@ def _source_type(reading: Reading) -> SourceType:
     return next(SOURCE_TYPES[i] for i in order if SOURCE_TYPES[i] != "implicit")
 
 
-def claim_type(text: str, content: Sequence[Span], marks: Sequence[Quotation], names: Sequence[Entity]) -> ClaimType:
-    """The type by quotation marks.
+def claim_type(
+    text: str, content: Sequence[Span], marks: Sequence[Quotation], names: Sequence[Entity], *, cue: Sequence[Span]
+) -> ClaimType:
+    """The type by quotation marks. Those that hold the claim's own cue are of a claim around it and do not count.
 
     ``direct``: all words of the content, its complementizer aside, lie in marks, or it follows a colon to which nothing but white
     space stands between. ``mixed``: a quotation of two words or more, that is not a name, lies in it. Else ``indirect``.
@@ -138,6 +140,7 @@ def claim_type(text: str, content: Sequence[Span], marks: Sequence[Quotation], n
         for word in words(text[span.start : span.end])
         if trim(text, span.start + word.start, span.start + word.end)
     ]
+    marks = [mark for mark in marks if not any(mark.holds(span) for span in cue)]
     named = {(entity.span.start, entity.span.end) for entity in names}
     inside = [any(mark.holds(span) for mark in marks) for span in spans]
     if spans and COMPLEMENTIZER.fullmatch(spans[0].of(text)):

@@ -38,6 +38,16 @@ _AMBIGUOUS = """
     أعلم أكمل اقترح أوصى
 """
 
+# Not `اعتبر` and `اعتقد`, which without hamza may be the past tense (he).
+_FIRST_PERSON = (
+    "أعتقد أعتبر أظن أرى أقول أؤكد أتوقع آمل أأمل أتمنى أطالب أدعو أطلب قلت نعتقد نعتبر نرى نقول نؤكد نأمل نتوقع نتمنى نطالب ندعو "
+    "نطلب نخشى قلنا طلبنا طالبنا أكدنا دعونا اعتبرنا"
+)
+_EXPRESS = "عبر عبرت عبروا يعبر تعبر معبرا معبرة معبرين اعرب اعربت اعربوا يعرب تعرب معربا معربة معربين"
+_DIRECT = "وجه وجهت وجهوا يوجه توجه موجها موجهة موجهين"
+_NOUNS = "نداء دعوة دعوات تهمة رسالة انتقادات اتهامات تحية سؤالا طلبا لوما"  # what is directed
+FIRST_PERSON, EXPRESS, DIRECT, NOUNS = (frozenset(forms.split()) for forms in (_FIRST_PERSON, _EXPRESS, _DIRECT, _NOUNS))
+
 _MARKS = regex.compile(r"[\u064B-\u0652\u0640\u0670]")
 _ALEFS = str.maketrans("أإآ", "ااا")
 

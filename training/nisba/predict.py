@@ -18,6 +18,7 @@ from nisba.encode import WINDOW, Encoded, encode_all, load_tokenizer
 from nisba.labels import ROLE_TAGS
 from nisba.metrics.calibration import calibrated
 from nisba.model import ModelError, NisbaModel
+from nisba.repair import repair
 from nisba.schema import Document
 from nisba.speakers import resolve
 
@@ -74,7 +75,7 @@ class Predictor:
                 replace(claim, score=round(calibrated(claim.score or 0.0, self.model.calibration), 4))
                 for claim in decode.claims(example, readings, found)
             )
-            yield resolve(replace(example.document, entities=found, claims=claims))
+            yield resolve(repair(replace(example.document, entities=found, claims=claims)))
 
     def _roles(self, example: Encoded, words: Tensor, chosen: Sequence[tuple[int, float]]) -> list[decode.Reading]:
         """The readings of some anchors (word, probability) of one document, from its words' states."""

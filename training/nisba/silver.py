@@ -151,7 +151,7 @@ def _claims(text: str, tokens: Sequence[Token]) -> list[Claim]:
             claim = Claim(
                 id=f"c{len(claims) + 1}",
                 **{role: (span,) for role, span in spans.items()},  # type: ignore[arg-type]
-                type=claim_type(text, [spans["content"]], quotations(text), []),
+                type=claim_type(text, [spans["content"]], quotations(text), [], cue=[spans["cue"]]),
                 source_type="person" if "source" in spans else "implicit",  # a guess: only the roles are meant
             )
         except SchemaError:  # roles that cross

@@ -37,6 +37,18 @@ IMPERSONAL = regex.compile(
 )
 DESCRIBED = 2  # words of a description such as `الخبيرة الأمريكية` ("the American expert")
 ANAPHOR = regex.compile(r"(?:هؤلاء|احدهم|احدهما|المصدر|المصدر نفسه|المصدر ذاته|ذات المصدر|نفس المصدر|الشخص ذاته|الشخص نفسه)$")
+DEMONSTRATIVE = regex.compile(r"(?:هذا|هذه|هؤلاء|ذلك|تلك|نفس|ذات)\s+\p{L}")
+CASE = regex.compile(r"(?<=\p{L}{3})(?:ون|ين)$")  # of the sound masculine plural
+MARKS = "\"'«»“”"
+SHORT = 4  # letters: in a word no longer than this ال or a particle may be the word's own
+PARTICLES = {"كما", "ولم", "ولا", "ولن"}  # words of a cue, of three letters or more, that tell no gender
+SUFFIX = regex.compile(r"(?:ه|ها|هم|هما|نا|ني)$")
+# Past tenses (he), and nouns of evidentials, that begin with ت as the present tense (she) of others does.
+_HIS = (
+    "تقدير تعبير تكهن تابع توقع تحدث تمنى تعهد تساءل تطرق تقدم تلقى تداول توجه تجاهل توعد تبنى تحفظ تدخل تكلم تمسك تناول تراجع "
+    "توصل تسلم"
+)
+HIS = frozenset(_HIS.split())
 AFTER_LAM = {"وفقا", "وفقًا", "طبقا", "طبقًا", "تبعا", "خلافا"}  # evidentials whose source carries an attached ل
 
 
@@ -56,7 +68,7 @@ def resolve(document: Document) -> Document:
         speaker: str | None
         if claim.source:
             earlier = phrases.setdefault(claim.source_type, [])
-            speaker = _named(document, claim, full, earlier)
+            speaker = _named(document, claim, full, list(names.values()), earlier)
             if claim.source_type == "role" and speaker not in full.values():
                 speaker = _recalled(text, claim, speaker, people)
             if speaker in full.values() and claim.source_type in ("person", "role"):
@@ -70,16 +82,20 @@ def resolve(document: Document) -> Document:
     return replace(document, claims=tuple(replace(claim, speaker=speakers[claim.id]) for claim in document.claims))
 
 
-def _named(document: Document, claim: Claim, full: dict[Span, str], phrases: Sequence[str]) -> str:
+def _named(document: Document, claim: Claim, full: dict[Span, str], persons: Sequence[str], phrases: Sequence[str]) -> str:
     text, source = document.text, claim.source
     head = source[0]
     inside = [e for e in document.entities if any(s.start <= e.span.start and e.span.end <= s.end for s in source)]
     people = [e for e in inside if e.label == "PER"]
     if claim.source_type == "person" and people:
         return full[people[0].span]
+    if claim.source_type == "person" and (whole := person(text, source, persons)):
+        return whole
     phrase = _bare(text, claim)
     if ANAPHOR.match(fold(phrase)) and phrases:
         return phrases[-1]
+    if meant := [other for other in phrases if DEMONSTRATIVE.match(phrase) and _stem(other) == _stem(phrase.split(" ", 1)[1])]:
+        return meant[-1]
     if claim.source_type == "role":
         apposed, headed = _apposed(document, phrase, full), _headed(document, phrase, head.start, ("PER",), full)
         return (headed or apposed if len(phrase.split()) == 1 else apposed or headed) or phrase
@@ -95,6 +111,26 @@ def _named(document: Document, claim: Claim, full: dict[Span, str], phrases: Seq
     return _longer(phrase, phrases)
 
 
+def people(document: Document) -> list[str]:
+    """The article's names of persons, in its order, without attached particles."""
+    text = document.text
+    return [_strip(text, e.span.of(text), attached=True) for e in document.entities if e.label == "PER"]
+
+
+def person(text: str, source: Sequence[Span], names: Sequence[str]) -> str | None:
+    """The fullest of the names that holds all words of the source, an attached particle aside."""
+    said = [word.strip(MARKS) for span in source for word in fold(span.of(text)).split()]
+    if not said:  # tatweel alone
+        return None
+    heads = [said[0]]
+    if said[0].startswith("لل"):
+        heads.append("ال" + said[0][2:])
+    elif said[0][:1] in tuple("وفبل") and len(said[0]) > SHORT:
+        heads.append(said[0][1:])
+    held = [name for name in names if any({head, *said[1:]} <= set(fold(name).split()) for head in heads)]
+    return max(held, key=lambda name: len(name.split())) if held else None
+
+
 def _is_kind(phrase: str) -> bool:
     """Whether the phrase begins with a word that merely says what kind of thing the name behind it is."""
     return _stem(phrase) in KINDS
@@ -106,10 +142,14 @@ def _completed(names: Mapping[Span, str]) -> dict[Span, str]:
 
 
 def _fullest(names: Sequence[str]) -> dict[str, str]:
-    """Every name → the longest of the article's names that holds all its words; of equals the first."""
-    units = {name: set(fold(name).split()) for name in dict.fromkeys(names)}
+    """Every name → the longest of the article's names that holds all its words, with or without ال; of equals the first."""
+    units = {name: set(map(_indefinite, fold(name).split())) for name in dict.fromkeys(names)}
     by_length = sorted(units, key=lambda name: -len(units[name]))
     return {name: next(other for other in by_length if units[name] <= units[other]) for name in units}
+
+
+def _indefinite(word: str) -> str:
+    return word.removeprefix("ال") if len(word) > SHORT else word
 
 
 @lru_cache(maxsize=1024)
@@ -217,12 +257,20 @@ def _recalled(text: str, claim: Claim, phrase: str, people: Sequence[tuple[str, 
 
 
 def _longer(phrase: str, phrases: Sequence[str]) -> str:
-    """The last earlier source with the same head: `الأشخاص المطلعون` → `أشخاص مطلعون على المحادثات`, `التقرير` → `تقرير أممي`."""
+    """The longest earlier source with the same head: `الأشخاص المطلعون` → `أشخاص مطلعون على المحادثات`, `التقرير` → `تقرير أممي`;
+    of forms that differ in case alone the first."""
     head = _stem(phrase)
-    if not fold(phrase).startswith("ال"):
-        return phrase
-    same = [other for other in phrases if _stem(other) == head and not fold(other).startswith("ال")]
-    return max(same, key=lambda other: len(other.split())) if same else phrase
+    if fold(phrase).startswith("ال"):
+        same = [other for other in phrases if _stem(other) == head and not fold(other).startswith("ال")]
+        longest = max(same, key=lambda other: len(other.split()), default="")
+        if len(longest.split()) >= len(_SAME.sub("", phrase).split()):
+            return longest
+    return next((other for other in phrases if _caseless(other) == _caseless(phrase)), phrase)
+
+
+def _caseless(phrase: str) -> list[str]:
+    """The words without the ending of the sound masculine plural, which is -ون or -ين by case."""
+    return [CASE.sub("", word) for word in fold(phrase).split()]
 
 
 def _stem(phrase: str) -> str:
@@ -269,10 +317,20 @@ def _cue_gender(cue: str) -> bool | None:
     for unit in words(cue):
         word = regex.sub(r"[\u064B-\u0652]", "", unit.of(cue))
         word = word[1:] if word[:1] in "وف" and len(word) > 3 else word
+        if word in PARTICLES:
+            continue
         if word in AFTER_LAM or word in {"بحسب", "حسب", "وفق", "نقلا", "حسبما"}:
             return None
-        if (word.endswith("ت") and len(word) > 2) or word.endswith("ة") or (word.startswith("ت") and len(word) == 4):
+        if (word.endswith("ت") and len(word) > 2) or word.endswith("ة") or _of_her(word):
             return True
         if len(word) > 2:
             return False
     return None
+
+
+def _of_her(verb: str) -> bool:
+    """Whether a verb without attached و or ف is present tense (she), `تعتبر`, or has an object behind its ت, `قالته`."""
+    stem = SUFFIX.sub("", verb) if len(verb) > SHORT else verb
+    if stem != verb and stem.endswith("ت") and len(verb) > SHORT + 1:
+        return True
+    return verb.startswith("ت") and len(verb) >= SHORT and not {verb, stem} & HIS and not verb.endswith(("وا", "ون"))
