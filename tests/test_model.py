@@ -9,11 +9,11 @@ import torch
 import transformers
 from transformers import AutoModel, AutoModelForTokenClassification, AutoTokenizer, pipeline
 
-from nisba import config, encoder
+from nisba import config, decode, encoder
 from nisba.batching import collate
 from nisba.encode import encode, encode_all, load_tokenizer, targets
 from nisba.fit import save
-from nisba.labels import NAME_TAGS
+from nisba.labels import NAME_TAGS, ROLE_TAGS
 from nisba.metrics.calibration import calibrated
 from nisba.model import ModelError, NisbaModel, bucket
 from nisba.predict import Predictor, load
@@ -26,6 +26,7 @@ def built(tiny):
     settings = config.Config(model=config.Model(encoder=str(tiny), window=64), output="runs/x")
     tokenizer, model = encoder.build(settings.model)
     model.claims.anchor.bias.data.fill_(-0.15)  # random weights that claim something everywhere
+    model.claims.roles.bias.data[ROLE_TAGS.index("B-content")] += decode.FRAGMENT
     return settings, tokenizer, model.eval()
 
 
