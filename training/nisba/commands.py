@@ -251,12 +251,12 @@ def publish(options: argparse.Namespace) -> int:
 def publish_data(options: argparse.Namespace) -> int:
     """Lay out the corpus of a configuration for the Hub, push it, read it back."""
     from nisba import config
-    from nisba.publishing import lay_out_data
-    from nisba.publishing import publish_data as send
+    from nisba.publishing_data import lay_out
+    from nisba.publishing_data import publish as send
 
     settings = config.load(options.config, options.set)
     output = options.output or Path(settings.output) / "hub-data"
-    folder = lay_out_data(
+    folder = lay_out(
         settings.data, output, repo=options.repo, title=options.title, standoff=options.standoff, licence=options.licence
     )
     if options.dry_run:

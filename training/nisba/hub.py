@@ -52,6 +52,10 @@ class HubError(RuntimeError):
     """What keeps a folder from being published. Nothing is announced; the same command, run again, goes on."""
 
 
+class PublishError(ValueError):
+    """A run or corpus that cannot be published as it is."""
+
+
 @dataclass(frozen=True)
 class Target:
     """Where to publish. ``revision`` is a branch, made where it is missing; ``tag`` is put on the commit once it was read back."""

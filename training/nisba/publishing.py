@@ -1,4 +1,4 @@
-"""Runs, corpora and demos as folders that are ready for the Hub, and onto it. A model is announced only when the copy that was read
+"""Runs and demos as folders that are ready for the Hub, and onto it. A model is announced only when the copy that was read
 back finds the same in the same articles."""
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib import resources
 from importlib.metadata import distribution, version
@@ -19,13 +19,13 @@ from typing import Any
 import yaml
 from huggingface_hub import ModelCard
 
-from nisba import builders, config, offline, repository
-from nisba.card import EXAMPLE, FIGURES, Facts, at, data_card, evaluation_results, figures, model_card
+from nisba import config, offline, repository
+from nisba.card import EXAMPLE, FIGURES, Facts, at, evaluation_results, figures, model_card
 from nisba.export import WEIGHTS
 from nisba.files import atomic_folder, digest, read_text
 from nisba.fit import DATA, METRICS, MODEL
 from nisba.formats import jsonl
-from nisba.hub import HubError, Published, Target, push
+from nisba.hub import HubError, Published, PublishError, Target, push
 from nisba.metrics.phenomena import PHENOMENA
 from nisba.metrics.report import pair, summary, tally
 from nisba.model import ModelError
@@ -39,18 +39,9 @@ COMPARED = 20  # articles on which the copy that was read back must find the sam
 TOLERANCE = 0.5  # points by which the report may differ from what the model scores here: other machines round otherwise
 RESULTS = ".eval_results/nisba.yaml"
 OWNED = (ONNX, RESULTS, "NOTICE")  # of an earlier version, taken away where they are not made any more
-OWNED_DATA = ("documents/", "names/", "claims/", "standoff/", "DATASHEET.md", "GUIDELINE.md")
-SEEDS = Path("seeds/articles.jsonl")  # the project's own articles
-SEEDS_LICENCE = "cc-by-4.0"
-STANDOFF = frozenset(("id", "sha256", "meta", "entities", "claims"))  # the keys of a line
-LONGEST = 300  # characters of a string in annotations: anything longer is text
 COPIED = ("model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "NOTICE")
 ID = re.compile(r"[\w.\-]+/[\w.\-]+")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-
-
-class PublishError(ValueError):
-    """A run or corpus that cannot be published as it is."""
 
 
 def lay_out(run: Path, repo: str, *, dataset: str | None = None, licence: str = "apache-2.0") -> Path:
@@ -134,61 +125,6 @@ def ids(folder: Path) -> list[str]:
     return [*names, *(entry["name"] for entry in card.get("model-index") or [])]
 
 
-def lay_out_data(
-    settings: config.Data, output: Path, *, repo: str, title: str, standoff: Sequence[Path] = (), licence: str | None = None
-) -> Path:
-    """The corpus as Parquet by configuration and split with its card, in ``output``.
-
-    The texts of ``settings.paths`` are published, under ``licence``, which must be given for any but the project's own; of the
-    folders ``standoff`` the annotations without text. Raises PublishError where either would give away what it must not,
-    DataError, FormatError, CardError, OSError.
-    """
-    whole = [*settings.train_paths, *settings.dev_paths, *settings.test_paths]
-    if whole:
-        raise PublishError(f"{', '.join(whole)}: other people's texts are not published; give the annotations with --standoff")
-    if licence is None and [Path(path) for path in settings.paths] != [SEEDS]:
-        raise PublishError(f"{', '.join(settings.paths)}: say under which licence with --licence, as cc-by-4.0")
-    if len({source.name for source in standoff}) < len(standoff):
-        raise PublishError(f"{', '.join(map(str, standoff))}: two folders of one name")
-    parts = builders.parts(settings)
-    with atomic_folder(output, marker="README.md") as folder:
-        for kind, dataset in builders.datasets(parts).items():
-            (folder / kind).mkdir()
-            for part, rows in dataset.items():
-                if len(rows):
-                    rows.to_parquet(folder / kind / f"{part}.parquet")
-        beside = Path(settings.paths[0]).parent
-        for name in ("DATASHEET.md", "GUIDELINE.md"):
-            if (beside / name).is_file():
-                shutil.copyfile(beside / name, folder / name)
-        for source in standoff:
-            _copy_standoff(source, folder / "standoff" / source.name)
-        files = {path.relative_to(folder).as_posix(): b"" for path in folder.rglob("*") if path.is_file()}
-        (folder / "README.md").write_text(
-            data_card(repo, title, licence or SEEDS_LICENCE, builders.statistics(parts), files), encoding="utf-8"
-        )
-    return output
-
-
-def publish_data(folder: Path, target: Target) -> Published:
-    """Push what ``lay_out_data`` made. Raises HubError where the documents that are read back are not those that were sent."""
-
-    def check(copy: Path) -> None:
-        for file in sorted((folder / "documents").glob("*.parquet")):
-            if documents(copy / "documents" / file.name) != documents(file):
-                raise HubError(f"{target.repo}: documents/{file.name} holds other documents than were sent")
-
-    return push(folder, replace(target, kind="dataset"), message="nisba corpus", owned=OWNED_DATA, check=check)
-
-
-def documents(file: Path) -> list[Document]:
-    """The documents of a Parquet file of the configuration ``documents``."""
-    import pyarrow.parquet
-
-    lines = pyarrow.parquet.read_table(file, columns=["json"])["json"].to_pylist()
-    return list(jsonl.parse((line.encode() for line in lines), str(file)))
-
-
 def publish_space(files: Mapping[str, bytes], model: str, target: Target) -> Published:
     """Push the files of a demo (``demo.space_files``) of a published model. Raises HubError."""
     with tempfile.TemporaryDirectory(prefix="nisba-") as name:
@@ -270,44 +206,6 @@ def picture(document: Document, file: Path) -> bool:
             return False
         shutil.copyfile(shot, file)
     return True
-
-
-def _copy_standoff(source: Path, target: Path) -> None:
-    """The annotations of a folder, if they hold no text. Raises PublishError."""
-    files = sorted(source.glob("*.jsonl"))
-    if not files:
-        raise PublishError(f"{source}: no annotations (*.jsonl)")
-    target.mkdir(parents=True)
-    for file in files:
-        for number, line in enumerate(read_text(file).split("\n"), 1):
-            if line.strip() and (problem := _text_in(line)):
-                raise PublishError(f"{file}:{number}: {problem}; stand-off annotations hold no text")
-        shutil.copyfile(file, target / file.name)
-    for name in ("README.md", "recipe.toml"):
-        if (source / name).is_file():
-            shutil.copyfile(source / name, target / name)
-
-
-def _text_in(line: str) -> str | None:
-    """What in a line of annotations is, or could be, an article's text."""
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        return f"not JSON: {error}"
-    if not isinstance(row, dict):
-        return "no object"
-    if other := sorted(row.keys() - STANDOFF):
-        return f"holds {', '.join(other)}"
-    longest = max(_strings(row), key=len, default="")
-    return f"holds a long text: «{excerpt(longest)}»" if len(longest) > LONGEST else None
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list | dict):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _strings(part)
 
 
 def _of(file: Path, model: Path) -> bool:
