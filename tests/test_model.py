@@ -15,7 +15,7 @@ from nisba.encode import encode, encode_all, load_tokenizer, targets
 from nisba.fit import save
 from nisba.labels import NAME_TAGS, ROLE_TAGS
 from nisba.metrics.calibration import calibrated
-from nisba.model import ModelError, NisbaModel, bucket
+from nisba.model import PACKED, ModelError, NisbaModel, bucket, packable, packed_attention, runs
 from nisba.predict import Predictor, load
 from nisba.schema import Document
 
@@ -218,3 +218,35 @@ def test_predictions_say_nothing_of_older_annotation(built):
     given = Document("d", "قال الوزير إنه هنا", meta={"layers": ["names"], "intended": "x", "category": "sport"})
     (found,) = Predictor(model, tokenizer, window=64).stream([given])
     assert found.meta == {"category": "sport"}
+
+
+@pytest.mark.parametrize("kind", ["Bert", "XLMRoberta", "Electra", "DistilBert"])
+def test_packed_windows_are_read_as_padded_ones(kind, tiny, seeds):
+    """Encoders that packed attention serves read windows of any lengths as they do in padded batches; others are padded."""
+    torch.manual_seed(0)
+    sizes = {"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 32, "vocab_size": 3000, "pad_token_id": 1}
+    names = getattr(transformers, f"{kind}ForTokenClassification")(getattr(transformers, f"{kind}Config")(**sizes)).eval()
+    network = NisbaModel(names, roles=len(ROLE_TAGS), source_types=3, stances=3, window=64)
+    batch = collate(list(encode_all(seeds[:3], load_tokenizer(str(tiny)), window=64)), None, pad=1)
+    assert len(set(batch.attention_mask.sum(1).tolist())) > 2
+    real = batch.attention_mask.bool()
+    with torch.no_grad():
+        padded = network.read(batch)
+        assert (packable(names).config._attn_implementation == PACKED) == (kind != "DistilBert")
+        packed = network.read(batch)
+        alone = names(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits  # masks still count without runs
+    torch.testing.assert_close(packed[0][real], padded[0][real], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(packed[1], padded[1], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(alone[real], padded[0][real], atol=1e-5, rtol=1e-5)
+
+
+def test_packed_attention_keeps_windows_apart():
+    """Another window beside it changes nothing in a window; the order within it does."""
+    torch.manual_seed(0)
+    states = torch.randn(3, 1, 2, 12, 8)
+    found, _ = packed_attention(torch.nn.Identity(), *states, None, runs=runs([4, 4, 3, 1]))
+    for start, behind in ((0, 4), (4, 8), (8, 11), (11, 12)):
+        one = torch.nn.functional.scaled_dot_product_attention(*states[..., start:behind, :]).transpose(1, 2)
+        torch.testing.assert_close(found[:, start:behind], one)
+    assert runs([4, 4, 3, 1]) == [(2, 4), (1, 3), (1, 1)]
+    assert runs([]) == []

@@ -14,13 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import AutoConfig, AutoModelForTokenClassification
+from transformers import AttentionInterface, AttentionMaskInterface, AutoConfig, AutoModelForTokenClassification
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
 
 FORMAT = 2  # of the claim heads; raised when a checkpoint of another layout could be misread
 SIZE = 128  # of the role network
@@ -29,6 +32,8 @@ DILATIONS = (1, 2, 4, 8)  # of the convolutions over the words: the last one see
 MIXED = 4  # upper layers of the encoder from which the words' states are mixed
 SENTENCES = 3  # sentence distances beyond this are alike
 HEADS = ("names", "anchors", "roles", "source_types", "stances")
+PACKED = "nisba_packed"  # our kind of attention: windows one behind the other, none padded
+FROM_ZERO, FROM_PADDING = ("bert", "electra"), ("camembert", "roberta", "xlm-roberta")  # encoders it serves, by first position
 
 
 class ModelError(ValueError):
@@ -93,16 +98,17 @@ class ClaimHeads(nn.Module):
         )
         self.stances = nn.Sequential(nn.Linear(hidden, SIZE), nn.GELU(), nn.Dropout(dropout), nn.Linear(SIZE, stances))
 
-    def words(self, layers: Sequence[Tensor], batch: Batch) -> Tensor:
-        """States of the words (N × hidden) from the encoder's layers (each W × L × hidden): its upper MIXED ones in learnt shares
-        (Peters et al. 2018, https://aclanthology.org/N18-1202), the mean of a word's sub-words."""
-        upper = torch.stack([layer.float() for layer in layers[-MIXED:]])
+    def words(self, layers: Sequence[Tensor], owners: Tensor, count: int) -> Tensor:
+        """States of ``count`` words (N × hidden) from the encoder's layers (each … × hidden): its upper MIXED ones in learnt shares
+        (Peters et al. 2018, https://aclanthology.org/N18-1202), the mean of a word's sub-words. ``owners`` (…) are their words."""
+        upper = layers[-MIXED:]
         shares = self.mix[-len(upper) :].softmax(0)
-        mixed = (upper * shares[:, None, None, None]).sum(0).flatten(0, 1)
-        owners = batch.owners.flatten()
-        owned = (owners >= 0).nonzero()[:, 0]
-        sums = mixed.new_zeros(len(batch.firsts), mixed.shape[1]).index_add(0, owners[owned], mixed[owned])
-        return sums / torch.bincount(owners[owned], minlength=len(batch.firsts)).clamp(min=1)[:, None]
+        owned = (owners.flatten() >= 0).nonzero()[:, 0]
+        words = owners.flatten()[owned]
+        states = torch.stack([layer.flatten(0, -2)[owned].float() for layer in upper])
+        mixed = (states * shares[:, None, None]).sum(0)
+        sums = mixed.new_zeros(count, mixed.shape[1]).index_add(0, words, mixed)
+        return sums / torch.bincount(words, minlength=count).clamp(min=1)[:, None]
 
     def anchor_logits(self, words: Tensor) -> Tensor:
         """N × hidden → N."""
@@ -183,7 +189,7 @@ class NisbaModel(nn.Module):
             if layers > config.num_hidden_layers:
                 raise ValueError(f"{layers} layers are more than its {config.num_hidden_layers}")
             config.num_hidden_layers = layers
-        names = AutoModelForTokenClassification.from_pretrained(path, config=config, **options)
+        names = packable(AutoModelForTokenClassification.from_pretrained(path, config=config, **options))
         return cls(names.float(), roles=roles, source_types=source_types, stances=stances, window=window)
 
     @classmethod
@@ -199,7 +205,7 @@ class NisbaModel(nn.Module):
                 f"format {ours['format']}" if isinstance(ours, dict) and "format" in ours else f"a plain {config.model_type} model"
             )
             raise ModelError(f"{path}: not a model of nisba (format {FORMAT}), but {found}")
-        names = AutoModelForTokenClassification.from_config(config)  # type: ignore[no-untyped-call]
+        names = packable(AutoModelForTokenClassification.from_config(config))  # type: ignore[no-untyped-call]
         model = cls(names, **{key: ours[key] for key in ("roles", "source_types", "stances", "window")})
         model.calibration = tuple(ours.get("calibration", model.calibration))
         file = Path(path) / "model.safetensors" if Path(path).is_dir() else cached_file(path, "model.safetensors", **options)
@@ -230,8 +236,21 @@ class NisbaModel(nn.Module):
 
     def read(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The encoder pass: name logits of every sub-word (W × L × tags) and the states of words (N × hidden)."""
-        out = self.names(input_ids=batch.input_ids, attention_mask=batch.attention_mask, output_hidden_states=True)
-        return out.logits.float(), self.claims.words(out.hidden_states, batch)
+        if batch.input_ids.is_cuda or self.names.config._attn_implementation != PACKED:
+            out = self.names(input_ids=batch.input_ids, attention_mask=batch.attention_mask, output_hidden_states=True)
+            return out.logits.float(), self.claims.words(out.hidden_states, batch.owners, len(batch.firsts))
+        kept = batch.attention_mask.flatten().nonzero()[:, 0]
+        first = 0 if self.names.config.model_type in FROM_ZERO else self.names.config.pad_token_id + 1
+        positions = batch.attention_mask.cumsum(1).flatten()[kept] - 1 + first
+        out = self.names(
+            input_ids=batch.input_ids.flatten()[kept][None],
+            position_ids=positions[None],
+            output_hidden_states=True,
+            runs=runs(batch.attention_mask.sum(1).tolist()),
+        )
+        logits = out.logits.new_zeros(batch.input_ids.numel(), out.logits.shape[-1]).index_copy(0, kept, out.logits[0])
+        words = self.claims.words(out.hidden_states, batch.owners.flatten()[kept], len(batch.firsts))
+        return logits.unflatten(0, batch.input_ids.shape).float(), words
 
     def forward(self, batch: Batch) -> Tensor:
         """Summed losses of HEADS (5), each over the labels that ``Batch.counts`` counts."""
@@ -252,6 +271,48 @@ class NisbaModel(nn.Module):
                 cross_entropy(stances, batch.stance_labels),
             ]
         )
+
+
+def packable(names: Any) -> Any:
+    """The token-classification model, with the attention that takes packed windows where it serves the encoder."""
+    if names.config.model_type in FROM_ZERO + FROM_PADDING:
+        names.set_attn_implementation(PACKED)
+    return names
+
+
+def runs(lengths: Sequence[int]) -> list[tuple[int, int]]:
+    """Windows of these lengths, in this order, as (how many in a row, sub-words of each)."""
+    return [(len(list(group)), length) for length, group in groupby(lengths)]
+
+
+def packed_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    runs: Sequence[tuple[int, int]] | None = None,
+    **options: Any,
+) -> tuple[Tensor, None]:
+    """Scaled dot-product attention of windows that stand one behind the other (each 1 × heads × T × size), each window by itself:
+    nothing is computed for padding, and no mask is needed. Without ``runs`` it is that of transformers, for padded windows."""
+    if runs is None:
+        return sdpa_attention_forward(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **options)
+    heads, size = query.shape[1], query.shape[3]
+    found, start = [], 0
+    for count, length in runs:
+        behind = start + count * length
+        q, k, v = (states[0, :, start:behind].reshape(heads, count, length, size).transpose(0, 1) for states in (query, key, value))
+        states = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scaling)
+        found.append(states.transpose(1, 2).reshape(count * length, heads, size))
+        start = behind
+    return torch.cat(found)[None], None
+
+
+AttentionInterface.register(PACKED, packed_attention)
+AttentionMaskInterface.register(PACKED, sdpa_mask)
 
 
 def _dropout(names: nn.Module) -> float:

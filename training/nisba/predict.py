@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -22,10 +24,12 @@ from nisba.repair import repair
 from nisba.schema import Document
 from nisba.speakers import resolve
 
+Precision = Literal["auto", "fp32", "bf16"]
+PRECISIONS: tuple[Precision, ...] = ("auto", "fp32", "bf16")
 ABOUT_ANNOTATION = ("layers", "intended")
 ANCHOR = 0.5  # probability from which a word opens a claim
 AHEAD = 64  # documents that are read ahead to be sorted by length
-BUDGET = 4096  # sub-words of one encoder pass
+BUDGET = 2048  # sub-words of one encoder pass
 ANCHORS = 32  # anchors of one pass of the role heads
 
 
@@ -34,6 +38,11 @@ class Predictor:
 
     def __init__(self, model: NisbaModel, tokenizer: PreTrainedTokenizerFast, *, window: int = WINDOW):
         self.model, self.tokenizer, self.window = model, tokenizer, window
+
+    @property
+    def precision(self) -> Precision:
+        """What the encoder computes in."""
+        return "bf16" if self.model.names.dtype == torch.bfloat16 else "fp32"
 
     @property
     def device(self) -> torch.device:
@@ -117,8 +126,13 @@ class Predictor:
         return torch.cat(names), torch.cat(words)
 
 
-def load(path: str | Path, *, device: str | None = None, revision: str | None = None) -> Predictor:
+def load(
+    path: str | Path, *, device: str | None = None, revision: str | None = None, precision: Precision = "fp32"
+) -> Predictor:
     """A trained model from a folder or the Hugging Face Hub, ready to predict.
+
+    In ``bf16`` the encoder computes in bfloat16 (the claim heads stay in single precision): about twice as fast where the
+    processor has instructions for it, with small changes in some claims. ``auto`` takes it where it is ``faster`` here.
 
     Raises ModelError where there is none, where it is of another kind, or where its tokenizer is missing.
     """
@@ -144,7 +158,23 @@ def load(path: str | Path, *, device: str | None = None, revision: str | None = 
         model = model.to(chosen)
     except (AssertionError, RuntimeError) as error:
         raise ModelError(f"device {chosen}: {str(error).strip().splitlines()[0]}") from error
+    if precision == "bf16" or (precision == "auto" and faster(torch.bfloat16, torch.device(chosen))):
+        model.names.bfloat16()
     return Predictor(model, tokenizer, window=model.names.config.nisba["window"])
+
+
+def faster(kind: torch.dtype, device: torch.device) -> bool:
+    """Whether products of matrices take at most two thirds of the time of single precision in this one, measured now (0.1 s)."""
+    best = {}
+    for dtype in (torch.float32, kind):
+        states, weights = torch.ones(512, 768, dtype=dtype, device=device), torch.ones(768, 768, dtype=dtype, device=device)
+        times = []
+        for _ in range(8):
+            began = time.perf_counter()
+            float((states @ weights)[0, 0])  # waits for the device
+            times.append(time.perf_counter() - began)
+        best[dtype] = min(times[2:])
+    return best[kind] <= best[torch.float32] * 2 / 3
 
 
 def bare(document: Document) -> Document:

@@ -104,7 +104,7 @@ class NisbaForAttribution(PreTrainedModel):
             anchors=none,
             pairs=none[:, None],
         )
-        words = self.claims.words(out.hidden_states, batch)
+        words = self.claims.words(out.hidden_states, word_ids, count)
         anchor_logits = self.claims.anchor_logits(words)
         if anchors is None:
             anchors = (anchor_logits.sigmoid() >= ANCHOR).nonzero()[:, 0]
