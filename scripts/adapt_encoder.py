@@ -24,9 +24,9 @@ from transformers import AutoModelForMaskedLM
 
 from nisba import offline
 from nisba.encode import Window, encode_all, load_tokenizer
-from nisba.fit import slope
 from nisba.formats import jsonl, trec
 from nisba.predict import prefer_onednn
+from nisba.rates import slope
 
 SHARE = 0.15  # of the words
 

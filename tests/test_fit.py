@@ -2,16 +2,21 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
 
-from nisba import builders, checkpoint, config, decode, fit, predict
+from nisba import builders, checkpoint, config, decode, fit, predict, runs
+from nisba.checkpoint import Checkpoints, Progress
+from nisba.descent import Learner
 from nisba.files import FormatError
 from nisba.formats import jsonl
+from nisba.interrupts import SIGNALS, Interrupts, Stopped
 from nisba.schema import Document
 
 
@@ -57,11 +62,18 @@ def assert_close(one, other, tolerance):
     assert max(float((one[key] - other[key]).abs().max()) for key in one) <= tolerance
 
 
+scored = Progress.scored
+
+
+def last_is_best(patch):
+    patch.setattr(fit, "criterion", lambda report, metric: 1.0)
+    patch.setattr(Progress, "scored", lambda self, line, score: replace(scored(self, line, 1.0), best=-1.0))
+
+
 @pytest.fixture(autouse=True)
 def always_better(monkeypatch):
     """Each epoch counts as the best one, so that the saved weights are the last ones."""
-    count = iter(range(1, 1000))
-    monkeypatch.setattr(fit, "criterion", lambda report, metric: float(next(count)))
+    last_is_best(monkeypatch)
 
 
 def test_a_run_writes_what_it_says_and_learns(settings, seeds):
@@ -112,84 +124,153 @@ def test_scores_are_calibrated_on_the_raw_scores_of_the_dev_articles(settings, m
     assert sorted(fitted[-1][0]) == [pytest.approx(score, abs=1e-4) for score in sorted(raw)]  # epoch 1's line was off
 
 
-def test_a_checkpoint_of_another_version_is_refused(settings, monkeypatch):
-    run = settings()
-    monkeypatch.setattr(checkpoint, "FORMAT", 1)
-    monkeypatch.setattr(fit.shutil, "rmtree", lambda *_, **__: None)
-    fit.fit(run)
-    monkeypatch.undo()
-    with pytest.raises(checkpoint.CheckpointError, match="an unfinished run of another version of nisba"):
-        fit.fit(run)
-
-
-def test_accumulation_changes_nothing(settings):
-    one, other = settings("one"), settings("other", accumulate=3)
+@pytest.mark.parametrize("accumulate", [2, 8])
+def test_accumulation_changes_nothing(settings, accumulate):
+    """Eight articles in one step: as one micro-batch, two of about four, eight of one."""
+    one, other = settings("one", batch=100_000), settings("other", batch=100_000, accumulate=accumulate)
     fit.fit(one)
     fit.fit(other)
-    assert_close(weights(one), weights(other), 2e-5)
+    assert losses(one) == pytest.approx(losses(other), abs=1e-5)
+    assert_close(weights(one), weights(other), 1e-5)
 
 
-def test_interrupted_equals_uninterrupted(settings, monkeypatch):
-    whole, broken = settings("whole"), settings("broken")
-    fit.fit(whole)
-    save = checkpoint.save
+@pytest.fixture(scope="module")
+def whole(tiny, articles, tmp_path_factory):
+    """A run with dropout that nobody interrupts, and the settings of others like it."""
 
-    def stop(*arguments):
-        save(*arguments)
-        raise KeyboardInterrupt
+    def make(name, **train):
+        values = {"epochs": 2, "batch": 1500, "learning_rate": 1e-3, "save_every": 0} | train
+        data, model = {"paths": [str(articles)], "dev": 0.2, "test": 0.2}, {"encoder": str(tiny), "window": 128}
+        return config.parse({"data": data, "model": model, "train": values, "output": str(folder / name)}, "test")
+
+    folder = tmp_path_factory.mktemp("whole")
+    run = make("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        last_is_best(patch)
+        lines = []
+        fit.fit(run, on_epoch=lines.append)
+    assert lines == metrics(run)
+    return run, make
+
+
+def metrics(run):
+    return [json.loads(line) for line in (Path(run.output) / "metrics.jsonl").read_text().splitlines()]
+
+
+def losses(run):
+    return [value for line in metrics(run) for key, value in line.items() if key.startswith("loss.")]
+
+
+def same(one, other):
+    """The same weights, calibration, losses and steps."""
+    assert_close(weights(one), weights(other), 0)
+    assert saved(one) == saved(other)
+    timeless = [[{k: v for k, v in line.items() if "second" not in k} for line in metrics(run)] for run in (one, other)]
+    assert timeless[0] == timeless[1]
+    assert sorted(p.name for p in Path(other.output).iterdir()) == ["config.yaml", "data", "metrics.jsonl", "model"]
+
+
+@pytest.mark.parametrize("at", [1, 4, 5])
+def test_interrupted_equals_uninterrupted(whole, at, monkeypatch):
+    """Broken off behind a step, behind all steps of an epoch, and behind the epoch."""
+    run, make = whole
+    broken = make(f"broken-{at}")
+    write, count = Checkpoints._write, iter(range(1, 100))
+
+    def stop(self, progress):
+        write(self, progress)
+        if next(count) == at:
+            raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "save", stop)
+        patch.setattr(Checkpoints, "_write", stop)
         with pytest.raises(KeyboardInterrupt):
             fit.fit(broken)
-    assert checkpoint.latest(Path(broken.output) / "checkpoints").name == "epoch-0001"
-    with pytest.raises(fit.FitError, match="unfinished run of another configuration"):
-        fit.fit(settings("broken", learning_rate=1.0))
+    (*_, newest) = sorted((Path(broken.output) / "checkpoints").iterdir())
+    assert newest.name == {1: "epoch-0000-step-000001", 4: "epoch-0000-step-000004", 5: "epoch-0001-step-000000"}[at]
+    with pytest.raises(runs.RunError, match="unfinished run of another configuration"):
+        fit.fit(make(f"broken-{at}", learning_rate=1.0))
     fit.fit(broken)
-    assert_close(weights(whole), weights(broken), 0)
-    assert saved(broken)["calibration"] == saved(whole)["calibration"]
-    epochs = [json.loads(line)["epoch"] for line in (Path(broken.output) / "metrics.jsonl").read_text().splitlines()]
-    assert epochs == [1, 2]
+    same(run, broken)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_asked_to_stop_a_run_saves_and_goes_on(whole, number, monkeypatch, capsys):
+    """SIGTERM in a step, SIGUSR1 while the epoch is scored."""
+    run, make = whole
+    asked = make(f"asked-{number}", save_every=10)
+    place, name = (Learner, "step") if number == signal.SIGTERM else (fit, "evaluate")
+    real, finished = getattr(place, name), []
+
+    def ask(*arguments, **options):
+        signal.raise_signal(number)
+        finished.append(real(*arguments, **options))
+
+    with monkeypatch.context() as patch, Interrupts() as interrupts:
+        patch.setattr(place, name, ask)
+        with pytest.raises(Stopped, match=r"stopped behind step \d of epoch 1, as asked; the same command goes on from there"):
+            fit.fit(asked, interrupts=interrupts)
+    assert len(finished) == (number == signal.SIGTERM)  # a step is finished, scoring is broken off
+    assert [p.name for p in (Path(asked.output) / "checkpoints").iterdir()] == [
+        f"epoch-0000-step-00000{1 if number == signal.SIGTERM else 4}"
+    ]
+    fit.fit(asked)
+    assert "going on behind step" in capsys.readouterr().out
+    same(run, asked)
+
+
+def test_a_loss_without_end_stops_before_anything_is_saved(settings, monkeypatch):
+    run = settings(head_learning_rate=1e30, save_every=0)
+    with pytest.raises(fit.FitError, match=r"behind step \d of epoch 1: the (loss of \w+|norm of the gradient) is") as caught:
+        fit.fit(run)
+    train = [d.id for d in jsonl.read(Path(run.output) / "data" / "documents" / "train.jsonl")]
+    assert any(name in str(caught.value) for name in train)
+    for folder in (Path(run.output) / "checkpoints").iterdir():
+        assert checkpoint.damage(folder) is None
+        assert all(bool(value.isfinite().all()) for value in load_file(folder / "model.safetensors").values())
+    assert not (Path(run.output) / "model").exists()
+
+
+def test_two_runs_in_one_folder(settings):
+    run = settings()
+    with runs.alone(Path(run.output)), pytest.raises(runs.RunError, match="another process is training here"):
+        fit.fit(run)
 
 
 @pytest.mark.training
 def test_one_process_equals_two(settings, root, tmp_path):
-    one = settings("one", metric="names.strict.f1")
-    results = []
-    for processes, name in ((1, "one"), (2, "two")):
-        file = tmp_path / f"{name}.yaml"
-        file.write_text(config.dump(one.model_copy(update={"output": str(tmp_path / name)})), encoding="utf-8")
-        program = "from nisba import config, fit; count = iter(range(1, 99)); fit.criterion = lambda r, m: float(next(count)); "
-        program += f"fit.fit(config.load({str(file)!r}))"
-        script = tmp_path / f"{name}.py"
-        script.write_text(program)
+    """The command itself: eight articles in one step on one process, and on two of two micro-batches each."""
+    one, two = settings("one", epochs=1, batch=100_000), settings("two", epochs=1, batch=100_000, accumulate=2)
+    for processes, run in ((1, one), (2, two)):
+        file = tmp_path / f"{processes}.yaml"
+        file.write_text(config.dump(run), encoding="utf-8")
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+        command += ["-m", "nisba", "fit", "--config", str(file)]
         environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}", str(script)]
-        run = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=root, timeout=300, check=False)
-        assert run.returncode == 0, run.stderr[-2000:]
-        results.append(load_file(tmp_path / name / "model" / "model.safetensors"))
-    assert_close(*results, 5e-5)
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=root, timeout=500, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+    assert losses(one) == pytest.approx(losses(two), abs=1e-5)
+    assert_close(weights(one), weights(two), 1e-5)
 
 
 def test_patience_ends_a_run(settings, monkeypatch):
+    monkeypatch.undo()
     monkeypatch.setattr(fit, "criterion", lambda report, metric: 1.0)
     run = settings(epochs=9, patience=2)
     fit.fit(run)
-    assert len((Path(run.output) / "metrics.jsonl").read_text().splitlines()) == 3
+    assert len(metrics(run)) == 3
 
 
 def test_the_best_epoch_is_kept(settings, monkeypatch):
-    last = settings("last", epochs=2)
-    fit.fit(last)
+    monkeypatch.undo()
     scores = iter([1.0, 3.0, 2.0])
     monkeypatch.setattr(fit, "criterion", lambda report, metric: next(scores) if metric == "mean" else 0.0)
-    kept = settings("kept", epochs=3)
-    saved = []
-    monkeypatch.setattr(fit, "save", lambda model, *rest: saved.append({k: v.clone() for k, v in model.weights().items()}))
-    fit.fit(kept)
-    assert len(saved) == 2  # after the first and the second epoch, not after the third
-    lines = [json.loads(line) for line in (Path(kept.output) / "metrics.jsonl").read_text().splitlines()]
-    assert [line["score"] for line in lines] == [1, 3, 2]
+    run = settings("kept", epochs=3)
+    best = []
+    monkeypatch.setattr(fit, "save", lambda model, *rest: best.append(model.weights()))
+    fit.fit(run)
+    assert len(best) == 2  # after the first and the second epoch, not after the third
+    assert [line["score"] for line in metrics(run)] == [1, 3, 2]
 
 
 def test_full_disk_while_saving_keeps_the_old_model(settings, monkeypatch):
@@ -218,14 +299,6 @@ def test_articles_without_a_word_do_no_harm(settings, articles, tmp_path):
     fit.fit(run.model_copy(update={"data": config.Data(paths=[str(file)], dev=0.2, test=0.2, seed=1)}))
 
 
-def test_learning_rate_rises_and_falls_to_zero():
-    rates = [fit.slope(step, 100, 0.1) for step in range(100)]
-    assert max(rates) == rates[9] == 1
-    assert rates[:10] == sorted(rates[:10])
-    assert rates[9:] == sorted(rates[9:], reverse=True)
-    assert 0 < rates[-1] < 0.02
-
-
 def test_bad_data_stops_before_training(settings, tmp_path):
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"id": "a"}\n')
@@ -242,21 +315,6 @@ def test_criterion_reads_the_report(monkeypatch):
     values = {"names": {"strict": {"f1": 80.0}}, "claims": {"soft80": {"f1": 60.0}, "strict": {"f1": 40.0}}}
     assert fit.criterion(values, "mean") == 70
     assert fit.criterion(values, "claims.strict.f1") == 40
-
-
-def test_the_running_average_is_that_of_its_definition():
-    from torch import nn
-    from torch.optim.swa_utils import AveragedModel
-
-    layer = nn.Linear(1, 1, bias=False)
-    averaged = AveragedModel(layer, multi_avg_fn=fit.moving(0.5))
-    expected = None
-    for count, value in enumerate([4.0, 2.0, 8.0, 1.0, 3.0, 5.0, 7.0, 9.0, 2.0, 6.0, 4.0]):
-        layer.weight.data.fill_(value)
-        averaged.update_parameters(layer)
-        left = min(0.5, (1 + count) / (10 + count))
-        expected = value if expected is None else left * expected + (1 - left) * value
-        assert float(averaged.module.weight.detach()) == pytest.approx(expected, abs=1e-5)
 
 
 def test_what_is_kept_is_the_average(settings):

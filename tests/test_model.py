@@ -9,7 +9,7 @@ import torch
 import transformers
 from transformers import AutoModel, AutoModelForTokenClassification, AutoTokenizer, pipeline
 
-from nisba import config, decode, encoder
+from nisba import config, decode, encoder, predict
 from nisba.batching import collate
 from nisba.encode import encode, encode_all, load_tokenizer, targets
 from nisba.fit import save
@@ -250,3 +250,29 @@ def test_packed_attention_keeps_windows_apart():
         torch.testing.assert_close(found[:, start:behind], one)
     assert runs([4, 4, 3, 1]) == [(2, 4), (1, 3), (1, 1)]
     assert runs([]) == []
+
+
+def test_bfloat16_is_the_encoder_alone(saved, seeds):
+    quick = load(saved, precision="bf16")
+    assert (quick.precision, load(saved).precision) == ("bf16", "fp32")
+    assert {weight.dtype for weight in quick.model.claims.parameters()} == {torch.float32}
+    document = quick.predict(seeds[0].text)
+    assert document.text == seeds[0].text
+    assert document.claims
+
+
+def test_precision_is_measured_only_where_it_is_left_open(monkeypatch):
+    measured = []
+    monkeypatch.setattr(predict, "faster", lambda kind, device: measured.append(device.type) or True)
+    assert [predict.chosen(name, "cpu") for name in ("fp32", "bf16")] == ["fp32", "bf16"]
+    assert not measured
+    assert predict.chosen("auto", "cpu") == "bf16"
+    assert measured == ["cpu"]
+
+
+def test_names_alone_are_those_of_the_whole(built, seeds):
+    _, tokenizer, model = built
+    predictor = Predictor(model, tokenizer, window=64)
+    whole, names = list(predictor.stream(seeds[:3])), list(predictor.stream(seeds[:3], claims=False))
+    assert [d.entities for d in whole] == [d.entities for d in names]
+    assert not any(d.claims for d in names)

@@ -28,12 +28,13 @@ from nisba import builders, config, decode, encoder, offline
 from nisba.batching import IGNORE, collate, steps
 from nisba.encode import Encoded, encode, encode_all
 from nisba.files import atomic
-from nisba.fit import criterion, slope
+from nisba.fit import criterion
 from nisba.formats import jsonl
 from nisba.labels import NAME_TAGS, ROLE_TAGS, tag, untag
 from nisba.metrics.report import pair, summary, tally
 from nisba.model import Batch
 from nisba.predict import bare, prefer_onednn
+from nisba.rates import slope
 from nisba.schema import ROLES, Claim, Document, Entity, SourceType, Span, trim
 from nisba.speakers import resolve
 from nisba.text import quotations

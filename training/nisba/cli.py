@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from nisba import commands
+from nisba.convert import READABLE, WRITABLE
 from nisba.files import FormatError
+from nisba.formats.offsets import REPAIRS
 from nisba.schema import excerpt
+from nisba.serve.limits import add_options
 
 DEFAULT_CONFIG = "configs/arabert.yaml"
 MOST = 100_000  # resamples (1.3 GB), and the largest seed
@@ -33,8 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside: clean up as after Ctrl-C
     try:
         code: int = options.run(options)
-    except KeyboardInterrupt:
-        return fail("interrupted; no file is half-written", 130)
+    except KeyboardInterrupt as stop:
+        return fail(str(stop) or "interrupted; no file is half-written", 130)
     except BrokenPipeError:
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -86,6 +89,15 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--tag", help="put on the commit once it was read back")
         sub.add_argument("--dry-run", action="store_true", help="lay the files out, and stop")
 
+    def precision(sub: argparse.ArgumentParser) -> None:
+        text = "of the encoder; bf16 changes about one claim in a hundred, auto takes it where it is faster (default: fp32)"
+        sub.add_argument("--precision", choices=("fp32", "bf16", "auto"), default="fp32", help=text)
+
+    def written(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("target", type=Path, metavar="OUT", help="file, or folder where the format has one")
+        sub.add_argument("--to", choices=WRITABLE, help="format of OUT (default: what its name says; .jsonl is nisba's own)")
+        sub.add_argument("--lossy", action="store_true", help="write although something is lost, and list it")
+
     check_ = command("check", commands.check, "list every problem of annotated files")
     check_.add_argument("files", nargs="+", type=Path, metavar="FILE")
     check_.add_argument("--lint", action="store_true", help="also list likely slips of annotation")
@@ -136,9 +148,40 @@ def parser() -> argparse.ArgumentParser:
 
     predict_ = command("predict", commands.predict, "find names and claims in texts")
     predict_.add_argument("--model", required=True, help="folder or hub id")
-    predict_.add_argument("--input", required=True, metavar="PATH", help=".txt, .jsonl, a folder of them, or - for standard input")
-    predict_.add_argument("-o", "--output", type=Path, help="JSON Lines file (default: standard output)")
+    predict_.add_argument(
+        "--input",
+        required=True,
+        help=".txt, .jsonl, .jsonl.gz, .jsonl.zst or .parquet file, folder of them, - for standard input, or datasets:NAME[:SPLIT]",
+    )
+    predict_.add_argument("-o", "--output", type=Path, help=".jsonl, .jsonl.gz or .parquet file (default: standard output)")
+    predict_.add_argument("--text-column", default="text", metavar="NAME", help="of rows: their text (default: text)")
+    predict_.add_argument("--id-column", metavar="NAME", help="of rows: their id (default: id, else their number)")
+    predict_.add_argument("--strict", action="store_true", help="stop at the first text that cannot be read")
+    again = predict_.add_mutually_exclusive_group()
+    again.add_argument("--resume", action="store_true", help="go on with a run that was interrupted, if there is one")
+    again.add_argument("--overwrite", action="store_true", help="begin anew although an interrupted run is there")
     predict_.add_argument("--device", help="as cpu or cuda:1 (default: the GPU where there is one)")
+    precision(predict_)
+
+    convert_ = command("convert", commands.convert, "annotated articles from one format to another")
+    convert_.add_argument("source", type=Path, metavar="IN", help="file or folder")
+    written(convert_)
+    convert_.add_argument("--from", dest="form", choices=READABLE, help="format of IN (default: what it is found to hold)")
+    convert_.add_argument(
+        "--repair-offsets", choices=REPAIRS, help="undo a slip in the offsets; only where all spans of the file agree with it"
+    )
+
+    suggest_ = command("suggest", commands.suggest, "what a model finds in texts, for people to correct in a tool")
+    suggest_.add_argument("source", metavar="IN", help="texts, as --input of nisba predict")
+    written(suggest_)
+    suggest_.add_argument("--model", required=True, help="folder or hub id")
+    suggest_.add_argument("--device", help="as cpu or cuda:1 (default: the GPU where there is one)")
+
+    review_ = command("review", commands.review, "predictions, the articles first that people had better look at")
+    review_.add_argument("source", type=Path, metavar="IN", help="file or folder of what nisba predict or nisba suggest wrote")
+    written(review_)
+    review_.add_argument("--from", dest="form", choices=READABLE, help="format of IN (default: what it is found to hold)")
+    review_.add_argument("--most", type=natural, metavar="N", help=f"write the first N only, at most {MOST:,} (default: all)")
 
     show_ = command("show", commands.show, "predictions or annotations as one HTML page")
     show_.add_argument("file", type=Path, metavar="FILE")
@@ -173,6 +216,14 @@ def parser() -> argparse.ArgumentParser:
     demo_.add_argument("--model", required=True, help="folder or hub id")
     demo_.add_argument("--port", type=natural, default=7860, help="(default: 7860)")
     demo_.add_argument("--device", help="as cpu or cuda:1 (default: the GPU where there is one)")
+
+    serve_ = command("serve", commands.serve, "a model behind HTTP (extra serve)")
+    serve_.add_argument("--model", required=True, help="folder or hub id")
+    serve_.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine only)")
+    serve_.add_argument("--port", type=natural, default=8000, help="(default: 8000; 0: a free one)")
+    serve_.add_argument("--device", help="as cpu or cuda:1 (default: the GPU where there is one)")
+    precision(serve_)
+    add_options(serve_)
     return top
 
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nisba.files import FormatError, atomic
 from nisba.formats import jsonl
-from nisba.inputs import InputError, articles, documents, read_all
-from nisba.schema import Document, excerpt
+from nisba.inputs import InputError, articles, read_all
+from nisba.interrupts import Interrupts, Stopped, supervise
+from nisba.schema import excerpt
 
 if TYPE_CHECKING:
     from nisba.hub import Published, Target
-    from nisba.predict import Predictor
+    from nisba.predict import Precision, Predictor
 
 
 def check(options: argparse.Namespace) -> int:
@@ -72,22 +72,20 @@ def train(options: argparse.Namespace) -> int:
     if options.accelerate:
         launch += ["--config_file", options.accelerate]
     overrides = [part for override in options.set for part in ("--set", override)]
-    # A group of its own: what ends this command must end the launcher and all that it started.
-    process = subprocess.Popen([*launch, str(script), "--config", options.config, *overrides], start_new_session=True)
-    try:
-        return process.wait()
-    except KeyboardInterrupt:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
-        raise
+    return supervise([*launch, str(script), "--config", options.config, *overrides])
 
 
 def fit(options: argparse.Namespace) -> int:
-    """Train in this process (one of several under ``accelerate launch``)."""
-    from nisba import config
-    from nisba.fit import fit as run
+    """Train in this process (one of several under ``accelerate launch``). Asked to stop, it saves where it stands: exit code 0."""
+    with Interrupts() as interrupts:
+        from nisba import config
+        from nisba.fit import fit as run
 
-    print(f"model: {run(config.load(options.config, options.set))}")
+        try:
+            print(f"model: {run(config.load(options.config, options.set), interrupts=interrupts)}")
+        except Stopped as stop:
+            if os.environ.get("RANK", "0") == "0":
+                print(stop)
     return 0
 
 
@@ -191,25 +189,45 @@ def data(options: argparse.Namespace) -> int:
 
 
 def predict(options: argparse.Namespace) -> int:
-    """Annotate texts as a stream, one line a document."""
-    from tqdm.auto import tqdm
+    """Annotate texts: line by line onto standard output, or as a job that can be interrupted into a file."""
+    from nisba.batch import predict as run
+    from nisba.predict import chosen
+    from nisba.records import Columns
 
-    source = documents(options.input)
-    first = next(source, None)
-    if first is None:
-        raise InputError(f"{options.input}: holds no text")
+    precision = chosen(options.precision, options.device)
+    if options.precision != precision:
+        print(f"precision: {precision}", file=sys.stderr)
+    ways = {name: getattr(options, name) for name in ("model", "device", "strict", "resume", "overwrite")}
+    columns = Columns(options.text_column, options.id_column)
+    return run(options.input, options.output, columns=columns, load=partial(load, precision=precision), precision=precision, **ways)
+
+
+def convert(options: argparse.Namespace) -> int:
+    """Documents from one format to another; fails where something would be lost, unless that is allowed."""
+    from nisba.convert import convert as run
+
+    ways = {"form": options.form, "to": options.to, "repair": options.repair_offsets, "lossy": options.lossy}
+    return wrote(run(options.source, options.target, **ways), options.target)
+
+
+def suggest(options: argparse.Namespace) -> int:
+    """What a model finds in texts, in the format of a tool."""
+    from nisba.suggest import suggest as run
+
     predictor = load(options.model, options.device)
+    return wrote(run(options.source, options.target, predictor, to=options.to, lossy=options.lossy), options.target)
 
-    def whole() -> Iterator[Document]:
-        yield first
-        yield from source
 
-    annotated = tqdm(predictor.stream(whole()), unit=" documents", disable=not sys.stderr.isatty())
-    if options.output is None:
-        for document in annotated:
-            sys.stdout.write(jsonl.dump(document))
-    else:
-        print(f"{jsonl.write(annotated, options.output)} documents: {options.output}", file=sys.stderr)
+def review(options: argparse.Namespace) -> int:
+    """Predictions, the most uncertain documents first, in the format of a tool."""
+    from nisba.review import review as run
+
+    ways = {"form": options.form, "to": options.to, "most": options.most, "lossy": options.lossy}
+    return wrote(run(options.source, options.target, **ways), options.target)
+
+
+def wrote(count: int, target: Path) -> int:
+    print(f"{count:,} documents: {target}")
     return 0
 
 
@@ -284,6 +302,19 @@ def demo(options: argparse.Namespace) -> int:
     return 0
 
 
+def serve(options: argparse.Namespace) -> int:
+    """Serve a model over HTTP until told to stop."""
+    from nisba.serve import serve as run
+    from nisba.serve.limits import Limits
+
+    return run(
+        lambda: load(options.model, options.device, precision=options.precision),
+        host=options.host,
+        port=options.port,
+        limits=Limits.of(vars(options)),
+    )
+
+
 def target(options: argparse.Namespace) -> Target:
     from nisba.hub import Target
 
@@ -312,7 +343,7 @@ def announced(published: Published) -> int:
     return 0
 
 
-def load(model: str, device: str | None = None) -> Predictor:
+def load(model: str, device: str | None = None, *, precision: Precision = "fp32") -> Predictor:
     from nisba.predict import load as load_model
 
-    return load_model(model, device=device)
+    return load_model(model, device=device, precision=precision)

@@ -39,7 +39,10 @@ class Data(Section):
 
 
 class Model(Section):
-    encoder: str = Field("aubmindlab/bert-base-arabertv02", description="hub id, folder, or 'offline'")
+    encoder: str = Field(
+        "aubmindlab/bert-base-arabertv02",
+        description="hub id, folder, or 'offline'; a model or run of nisba brings its heads along",
+    )
     revision: str | None = Field(None, description="of the encoder on the hub")
     layers: Positive | None = Field(None, description="keep only the encoder's first layers")
     trust_remote_code: bool = Field(False, description="run code that comes with the encoder")
@@ -68,6 +71,14 @@ class Train(Section):
         0.998, description="how much of the running average of the weights, which is what is kept, a step leaves; 0 for none"
     )
     clip: Annotated[float, Field(gt=0)] = Field(1.0, description="largest norm of the gradient")
+    freeze: Annotated[int, Field(ge=0)] = Field(0, description="lower layers of the encoder that do not learn, with its embeddings")
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0, description="what each layer of the encoder learns at, of the rate of the one above it"
+    )
+    save_every: Annotated[float, Field(ge=0)] = Field(
+        10.0, description="minutes between checkpoints within an epoch, more where saving one takes 2 % of that; 0: every step"
+    )
+    keep: Positive = Field(2, description="checkpoints that are kept until the run ends")
     metric: Literal["claims.soft80.f1", "claims.strict.f1", "names.strict.f1", "mean"] = Field(
         "mean", description="chooses the checkpoint; 'mean' is that of names.strict.f1 and claims.soft80.f1"
     )

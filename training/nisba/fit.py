@@ -3,242 +3,138 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, set_seed
-from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 from transformers import PreTrainedTokenizerFast
 
-from nisba import builders, checkpoint, config, encoder, offline
-from nisba.batching import collate, shares, steps
-from nisba.encode import Encoded, Targets, encode_all, targets
+from nisba import builders, config, encoder, offline
+from nisba.batching import steps
+from nisba.checkpoint import Checkpoints, Progress
+from nisba.descent import Learner
 from nisba.evaluate import evaluate
+from nisba.examples import Examples, digest
 from nisba.files import atomic, atomic_folder
+from nisba.interrupts import Interrupts, Stopped
 from nisba.metrics.calibration import platt
 from nisba.metrics.report import summary
-from nisba.model import HEADS, Batch, NisbaModel
+from nisba.model import HEADS, NisbaModel
 from nisba.predict import Predictor, prefer_onednn
+from nisba.ranks import agreed, together
+from nisba.runs import CHECKPOINTS, METRICS, MODEL, claimed, discard
 from nisba.schema import Document
-
-CHECKPOINTS, METRICS, MODEL, CONFIG, DATA = "checkpoints", "metrics.jsonl", "model", "config.yaml", "data"
 
 
 class FitError(RuntimeError):
-    """Training cannot begin: the labels cannot hold the annotation, or the output folder belongs to another run."""
+    """Training cannot go on: a loss or the gradient is no number any more, or far too large."""
 
 
-def fit(settings: config.Config) -> Path:
+def fit(
+    settings: config.Config, *, interrupts: Interrupts | None = None, on_epoch: Callable[[dict[str, Any]], None] | None = None
+) -> Path:
     """Train on the train articles, keep the epoch that scores best on the dev articles, return the folder of the model.
 
     What is scored and kept is the running average of the weights over the steps (Polyak and Juditsky 1992,
-    https://doi.org/10.1137/0330046; exponential). The
-    scores of its claims are calibrated on the dev articles.
+    https://doi.org/10.1137/0330046; exponential). The scores of its claims are calibrated on the dev articles.
 
     Writes ``config.yaml``, ``data/``, ``metrics.jsonl`` (a line an epoch) and ``model/`` into the output folder. The same command
-    takes an interrupted run up again behind its last whole epoch.
+    takes an interrupted run up again where it was last saved. On a CPU, with as many processes, the result is then that of a run
+    that nobody interrupted, bit for bit. ``on_epoch`` is called with every epoch's line, on every process.
 
-    Raises FitError, DataError, FormatError, EncoderError, OfflineError, OSError.
+    Raises Stopped where ``interrupts`` ask to stop, FitError, RunError, ExamplesError, RatesError, CheckpointError, DataError,
+    FormatError, EncoderError, OfflineError, OSError.
     """
-    train = settings.train
+    train, interrupts = settings.train, interrupts or Interrupts()
     accelerator = Accelerator(log_with=train.tracker, project_dir=settings.output)
     if accelerator.device.type == "cpu":
         prefer_onednn()
         torch.use_deterministic_algorithms(True, warn_only=True)  # gathering words would add gradients up in any order
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs a third of the speed
-    set_seed(train.seed)
+    set_seed(train.seed)  # of the new heads
     parts = builders.parts(settings.data)
     tokenizer, model = encoder.build(settings.model)
-    output = claim_folder(settings)
-    if accelerator.is_main_process:
-        builders.save(parts, output / DATA)
-    data = Examples.of(parts["train"], tokenizer, settings.model.window)
-    plans = [steps(data.sizes, budget=train.batch, seed=train.seed, epoch=epoch) for epoch in range(train.epochs)]
-    optimizer = torch.optim.AdamW(parameter_groups(model, train), fused=True)
-    bare = model
-    model, optimizer = accelerator.prepare(model, optimizer)
-    averaged = AveragedModel(bare, multi_avg_fn=moving(train.average))
-    kept: NisbaModel = averaged.module  # type: ignore[assignment]
-    state: dict[str, Any] = {"epoch": 0, "best": -1.0, "best_epoch": 0, "lines": []}
-    if (found := checkpoint.latest(output / CHECKPOINTS)) is not None:
-        state = checkpoint.load(found, bare, kept, optimizer)
-        averaged.n_averaged.fill_(sum(map(len, plans[: state["epoch"]])))
-        accelerator.print(f"going on behind epoch {state['epoch']}")
-    if train.tracker:
-        accelerator.init_trackers(
-            "nisba", {k: v for k, v in config.flat(settings.model_dump()) if isinstance(v, int | float | str)}
-        )
 
-    for epoch in range(state["epoch"], train.epochs):
-        if epoch - state["best_epoch"] >= train.patience:
-            break
-        set_seed(train.seed + 1_000_003 * (epoch + 1))
-        model.train()
-        began, losses = time.perf_counter(), torch.zeros(len(HEADS))
-        done, total = sum(map(len, plans[:epoch])), sum(map(len, plans))
-        for step in tqdm(plans[epoch], f"epoch {epoch + 1}/{train.epochs}", disable=not accelerator.is_main_process, leave=False):
-            for group in optimizer.param_groups:
-                group["lr"] = group["peak"] * slope(done, total, train.warmup)
-            losses += descend(accelerator, model, optimizer, data.share(step, accelerator, train), train)
-            averaged.update_parameters(bare)
-            done += 1
-        seconds = time.perf_counter() - began
-        kept.calibration = (1.0, 0.0)
-        counted = evaluate(Predictor(kept.eval(), tokenizer, window=settings.model.window), parts["dev"])
-        dev = summary(counted)
-        kept.calibration = platt([score for score, _ in counted.scored], [right for _, right in counted.scored])
-        [score] = broadcast_object_list([criterion(dev, train.metric)])  # all processes must agree on when to stop
-        line = {
-            "epoch": epoch + 1,
-            "step": done,
-            "seconds": round(seconds, 1),
-            "subwords_per_second": round(sum(data.sizes) / seconds),
-        }
-        line |= {f"loss.{head}": round(float(loss) / len(plans[epoch]), 4) for head, loss in zip(HEADS, losses, strict=True)}
-        line |= {f"dev.{name}": criterion(dev, name) for name in ("names.strict.f1", "claims.soft80.f1", "claims.strict.f1")}
-        line |= {"dev.speaker": criterion(dev, "speaker.all.accuracy"), "score": score}
-        better = score > state["best"]
-        state |= {"epoch": epoch + 1, "lines": [*state["lines"], line]} | (
-            {"best": score, "best_epoch": epoch + 1} if better else {}
-        )
-        accelerator.log(line, step=done)
+    with claimed(settings, accelerator, parts) as output:
+        data = Examples.of(parts["train"], tokenizer, settings.model.window)
+        plans = [steps(data.sizes, budget=train.batch, seed=train.seed, epoch=epoch) for epoch in range(train.epochs)]
+        total, stop = sum(map(len, plans)), False
+        learner = Learner(model, accelerator, train)
+        checkpoints = Checkpoints(output / CHECKPOINTS, learner, articles=digest([*parts["train"], *parts["dev"]]))
+        progress = checkpoints.restore()
+        if progress.done:
+            accelerator.print(f"going on behind {progress}")
+        if train.tracker:
+            accelerator.init_trackers(
+                "nisba", {k: v for k, v in config.flat(settings.model_dump()) if isinstance(v, int | float | str)}
+            )
+
+        while progress.epoch < train.epochs and progress.epoch - progress.best_epoch < train.patience:
+            plan, name = plans[progress.epoch], f"epoch {progress.epoch + 1}/{train.epochs}"
+            quiet = not accelerator.is_main_process
+            for step in tqdm(plan[progress.step :], name, len(plan), initial=progress.step, leave=False, disable=quiet):
+                began = time.perf_counter()
+                losses, fault = learner.look(data.share(step, accelerator, train), done=progress.done)
+                if fault is not None:
+                    raise FitError(f"behind {progress}: {fault}, in {data.names(step)}; what was saved before stays")
+                learner.step(done=progress.done, total=total)
+                progress = progress.stepped(losses, time.perf_counter() - began)
+                stop, due = agreed(accelerator, interrupts.asked, checkpoints.due())
+                if due:
+                    checkpoints.save(progress)
+                if stop:
+                    break
+            evaluated = partial(scored, learner.kept, tokenizer, parts["dev"], window=settings.model.window)
+            report = None if stop else interrupts.attempt(evaluated)
+            [stop] = agreed(accelerator, report is None)
+            if report is None or stop:
+                checkpoints.save(progress)
+                break
+            [score] = broadcast_object_list([criterion(report, train.metric)])  # all processes must agree on when to stop
+            line = figures(progress, report, score, steps=len(plan), size=sum(data.sizes))
+            better = score > progress.best
+            progress = progress.scored(line, score)
+            accelerator.log(line, step=progress.done)
+            with together(accelerator):
+                if accelerator.is_main_process:
+                    tqdm.write(f"epoch {progress.epoch:3} {line['seconds']:5.0f} s  {brief(line)}{'  *' if better else ''}")
+                    if better:
+                        save(learner.kept, tokenizer, settings, output / MODEL)
+                    with atomic(output / METRICS) as stream:
+                        stream.writelines(json.dumps(each) + "\n" for each in progress.lines)
+            checkpoints.save(progress)  # last: a process killed before comes to the same model and line again
+            if on_epoch is not None:
+                on_epoch(line)
+
+        accelerator.end_training()
+        if stop:
+            raise Stopped(f"stopped behind {progress}, as asked; the same command goes on from there")
         if accelerator.is_main_process:
-            tqdm.write(f"epoch {epoch + 1:3} {seconds:5.0f} s  {progress(line)}{'  *' if better else ''}")
-            if better:
-                save(kept, tokenizer, settings, output / MODEL)
-            checkpoint.save(output / CHECKPOINTS, bare, kept, optimizer, state)
-            with atomic(output / METRICS) as stream:
-                stream.writelines(json.dumps(row) + "\n" for row in state["lines"])
-        accelerator.wait_for_everyone()
-
-    if accelerator.is_main_process:
-        shutil.rmtree(output / CHECKPOINTS, ignore_errors=True)
-    accelerator.end_training()
+            discard(output / CHECKPOINTS)
     return output / MODEL
 
 
-def descend(
-    accelerator: Accelerator,
-    model: torch.nn.Module,
-    optimizer: torch.optim.Optimizer,
-    batches: Sequence[tuple[Batch, bool]],
-    train: config.Train,
-) -> torch.Tensor:
-    """One optimizer step over this process's micro-batches; returns the mean loss of each of HEADS.
-
-    A head's loss is its sum over all micro-batches of all processes, divided once by what ``Batch.counts`` adds up to there.
-    """
-    counts = torch.tensor([batch.counts() if real else [0] * len(HEADS) for batch, real in batches]).sum(0)
-    counts = accelerator.reduce(counts.to(accelerator.device), "sum").clamp(min=1)
-    weights = torch.tensor([getattr(train.weights, head) for head in HEADS], device=accelerator.device)
-    means = torch.zeros(len(HEADS), device=accelerator.device)
-    for number, (batch, real) in enumerate(batches, 1):
-        with nullcontext() if number == len(batches) else accelerator.no_sync(model):
-            with accelerator.autocast():
-                losses = model(batch.to(accelerator.device)) * real / counts
-            means += losses.detach()
-            accelerator.backward((losses * weights).sum() * accelerator.num_processes)  # gradients are averaged over processes
-    accelerator.clip_grad_norm_(model.parameters(), train.clip)
-    optimizer.step()
-    optimizer.zero_grad()
-    reduced: torch.Tensor = accelerator.reduce(means, "sum")
-    return reduced.cpu()
+def scored(model: NisbaModel, tokenizer: PreTrainedTokenizerFast, dev: Sequence[Document], *, window: int) -> dict[str, Any]:
+    """The report on the development articles; calibrates the scores of the model's claims on them."""
+    model.calibration = (1.0, 0.0)
+    counted = evaluate(Predictor(model.eval(), tokenizer, window=window), dev)
+    model.calibration = platt([score for score, _ in counted.scored], [right for _, right in counted.scored])
+    return summary(counted)
 
 
-@dataclass(frozen=True)
-class Examples:
-    """The encoded articles with their labels; ``sizes`` are in sub-words."""
-
-    encoded: list[Encoded]
-    labels: list[Targets]
-    sizes: list[int]
-    pad: int
-
-    @classmethod
-    def of(cls, documents: Sequence[Document], tokenizer: PreTrainedTokenizerFast, window: int) -> Examples:
-        """Articles without a word are left out. Raises FitError when the labels cannot hold an annotation."""
-        encoded = [example for example in encode_all(documents, tokenizer, window=window) if example.words]
-        labels = [targets(example) for example in encoded]
-        lost = [(e.document.id, t) for e, t in zip(encoded, labels, strict=True) if t.lost_entities or t.lost_claims]
-        if lost:
-            each = ", ".join(f"{name}: {t.lost_entities} names, {t.lost_claims} claims" for name, t in lost)
-            raise FitError(f"encoding would lose annotation ({each})")
-        sizes = [sum(len(window.input_ids) for window in example.windows) for example in encoded]
-        return cls(encoded, labels, sizes, tokenizer.pad_token_id)
-
-    def share(self, step: Sequence[int], accelerator: Accelerator, train: config.Train) -> list[tuple[Batch, bool]]:
-        """This process's micro-batches of a step. Where there are fewer articles than micro-batches, one stands in that does not
-        count (False): every process must take part in every backward pass."""
-        parts = shares(step, self.sizes, train.accumulate * accelerator.num_processes)
-        mine = parts[accelerator.process_index :: accelerator.num_processes]
-        return [
-            (
-                collate([self.encoded[i] for i in part or step[:1]], [self.labels[i] for i in part or step[:1]], pad=self.pad),
-                bool(part),
-            )
-            for part in mine
-        ]
-
-
-def claim_folder(settings: config.Config) -> Path:
-    """The run's folder, with the resolved configuration in it. Raises FitError where an unfinished run of another one stands."""
-    output = Path(settings.output)
-    resolved, file = config.dump(settings), output / CONFIG
-    if checkpoint.latest(output / CHECKPOINTS) is not None and file.is_file() and file.read_text(encoding="utf-8") != resolved:
-        raise FitError(
-            f"{output}: holds an unfinished run of another configuration; finish it, remove it, or choose another output"
-        )
-    try:
-        with atomic(file) as stream:
-            stream.write(resolved)
-    except OSError as error:
-        raise FitError(f"{output}: cannot be written: {error.strerror}") from error
-    return output
-
-
-def parameter_groups(model: NisbaModel, train: config.Train) -> list[dict[str, Any]]:
-    """New heads learn at their own rate; biases and norms do not decay."""
-    groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        head = name.startswith(("claims.", "names.classifier."))
-        groups.setdefault((head, parameter.ndim > 1), []).append(parameter)
-    return [
-        {
-            "params": parameters,
-            "peak": train.head_learning_rate if head else train.learning_rate,
-            "lr": 0.0,
-            "weight_decay": train.weight_decay if decays else 0.0,
-        }
-        for (head, decays), parameters in groups.items()
-    ]
-
-
-def slope(step: int, total: int, warmup: float) -> float:
-    """The share of the peak rate: linear warm-up over ``warmup`` of all steps, then linear decay to 0."""
-    warm = max(1, round(warmup * total))
-    return min((step + 1) / warm, (total - step) / max(1, total - warm + 1))
-
-
-Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
-
-
-def moving(decay: float) -> Callable[[Tensors, Tensors, torch.Tensor | int], None]:
-    """The step of a running average for ``AveragedModel``: what is left of the old one grows to ``decay`` over the first steps."""
-
-    @torch.no_grad()
-    def step(averaged: Tensors, current: Tensors, count: torch.Tensor | int) -> None:
-        left = min(decay, (1 + int(count)) / (10 + int(count)))
-        torch._foreach_lerp_(averaged, current, 1 - left)
-
-    return step
+def figures(progress: Progress, report: dict[str, Any], score: float, *, steps: int, size: int) -> dict[str, Any]:
+    """An epoch's line of the metrics. ``size``: the sub-words of all its steps."""
+    line: dict[str, Any] = {"epoch": progress.epoch + 1, "step": progress.done, "seconds": round(progress.seconds, 1)}
+    line["subwords_per_second"] = round(size / progress.seconds)
+    line |= {f"loss.{head}": round(loss / steps, 6) for head, loss in zip(HEADS, progress.losses, strict=True)}
+    line |= {f"dev.{name}": criterion(report, name) for name in ("names.strict.f1", "claims.soft80.f1", "claims.strict.f1")}
+    return line | {"dev.speaker": criterion(report, "speaker.all.accuracy"), "score": score}
 
 
 def criterion(report: dict[str, Any], metric: str) -> float:
@@ -251,7 +147,7 @@ def criterion(report: dict[str, Any], metric: str) -> float:
     return float(value or 0)
 
 
-def progress(line: dict[str, Any]) -> str:
+def brief(line: dict[str, Any]) -> str:
     """An epoch's line for the terminal."""
     loss = sum(value for key, value in line.items() if key.startswith("loss."))
     scores = {"names": "dev.names.strict.f1", "claims": "dev.claims.soft80.f1", "speakers": "dev.speaker"}
@@ -264,7 +160,7 @@ def save(model: NisbaModel, tokenizer: PreTrainedTokenizerFast, settings: config
         model.save(str(partial))
         tokenizer.save_pretrained(partial)
         (partial / "nisba.yaml").write_text(config.dump(settings), encoding="utf-8")
-        notice = Path(settings.model.encoder) / "NOTICE"
+        notice = Path(encoder.place(settings.model.encoder)) / "NOTICE"
         if settings.model.encoder == offline.NAME or notice.is_file():  # whose weights these derive from
             text = offline.NOTICE if settings.model.encoder == offline.NAME else notice.read_text(encoding="utf-8")
             (partial / "NOTICE").write_text(text, encoding="utf-8")

@@ -25,7 +25,6 @@ from nisba.schema import Document
 from nisba.speakers import resolve
 
 Precision = Literal["auto", "fp32", "bf16"]
-PRECISIONS: tuple[Precision, ...] = ("auto", "fp32", "bf16")
 ABOUT_ANNOTATION = ("layers", "intended")
 ANCHOR = 0.5  # probability from which a word opens a claim
 AHEAD = 64  # documents that are read ahead to be sorted by length
@@ -52,29 +51,33 @@ class Predictor:
         """Names and claims of one text; spans are code points of ``text``. Raises SchemaError for what is no text."""
         return next(self.stream([Document(id, text)]))
 
-    def stream(self, documents: Iterable[Document]) -> Iterator[Document]:
-        """Annotate documents, in their order. What they were annotated with before goes, and what their meta says of that."""
+    def stream(self, documents: Iterable[Document], *, claims: bool = True) -> Iterator[Document]:
+        """Annotate documents, in their order, with names and, unless told otherwise, claims. What they were annotated with before
+        goes, and what their meta says of that."""
         source = iter(documents)
         while chunk := list(islice(source, AHEAD)):
-            yield from self._chunk([bare(document) for document in chunk])
+            yield from self._chunk([bare(document) for document in chunk], claims)
 
-    def _chunk(self, documents: Sequence[Document]) -> Iterator[Document]:
+    def _chunk(self, documents: Sequence[Document], claims: bool) -> Iterator[Document]:
         encoded = list(encode_all(documents, self.tokenizer, window=self.window))
         done = dict(enumerate(documents))
         order = sorted(
             (i for i, e in enumerate(encoded) if e.words), key=lambda i: max(len(w.input_ids) for w in encoded[i].windows)
         )
         for group in _groups(order, encoded):
-            for index, document in zip(group, self._group([encoded[i] for i in group]), strict=True):
+            for index, document in zip(group, self._group([encoded[i] for i in group], claims), strict=True):
                 done[index] = document
         yield from (done[i] for i in range(len(documents)))
 
     @torch.inference_mode()
-    def _group(self, examples: Sequence[Encoded]) -> Iterator[Document]:
+    def _group(self, examples: Sequence[Encoded], wanted: bool) -> Iterator[Document]:
         names, words = self._read(examples)
         lengths = [len(example.words) for example in examples]
         for example, scores, states in zip(examples, torch.split(names, lengths), torch.split(words, lengths), strict=True):
             found = decode.entities(example, scores.numpy())
+            if not wanted:
+                yield replace(example.document, entities=found)
+                continue
             chances = self.model.claims.anchor_logits(states).sigmoid().cpu()
             chosen = [(int(i), float(chances[i])) for i in (chances >= ANCHOR).nonzero()[:, 0]]
             readings: list[decode.Reading] = []
@@ -126,9 +129,7 @@ class Predictor:
         return torch.cat(names), torch.cat(words)
 
 
-def load(
-    path: str | Path, *, device: str | None = None, revision: str | None = None, precision: Precision = "fp32"
-) -> Predictor:
+def load(path: str | Path, *, device: str | None = None, revision: str | None = None, precision: Precision = "fp32") -> Predictor:
     """A trained model from a folder or the Hugging Face Hub, ready to predict.
 
     In ``bf16`` the encoder computes in bfloat16 (the claim heads stay in single precision): about twice as fast where the
@@ -151,16 +152,28 @@ def load(
         raise
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"{name}: no model could be loaded: {str(error).strip().splitlines()[0]}") from error
-    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    if chosen == "cpu":
+    place = located(device)
+    if place == "cpu":
         prefer_onednn()
     try:
-        model = model.to(chosen)
+        model = model.to(place)
     except (AssertionError, RuntimeError) as error:
-        raise ModelError(f"device {chosen}: {str(error).strip().splitlines()[0]}") from error
-    if precision == "bf16" or (precision == "auto" and faster(torch.bfloat16, torch.device(chosen))):
+        raise ModelError(f"device {place}: {str(error).strip().splitlines()[0]}") from error
+    if chosen(precision, device) == "bf16":
         model.names.bfloat16()
     return Predictor(model, tokenizer, window=model.names.config.nisba["window"])
+
+
+def located(device: str | None) -> str:
+    """The device asked for; else the GPU where there is one."""
+    return device or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def chosen(precision: Precision, device: str | None) -> Precision:
+    """``auto`` becomes ``bf16`` where that is ``faster`` on the device, else ``fp32``."""
+    if precision != "auto":
+        return precision
+    return "bf16" if faster(torch.bfloat16, torch.device(located(device))) else "fp32"
 
 
 def faster(kind: torch.dtype, device: torch.device) -> bool:

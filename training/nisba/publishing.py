@@ -23,7 +23,6 @@ from nisba import config, offline, repository
 from nisba.card import EXAMPLE, FIGURES, Facts, at, evaluation_results, figures, model_card
 from nisba.export import WEIGHTS
 from nisba.files import atomic_folder, digest, read_text
-from nisba.fit import DATA, METRICS, MODEL
 from nisba.formats import jsonl
 from nisba.hub import HubError, Published, PublishError, Target, push
 from nisba.metrics.phenomena import PHENOMENA
@@ -31,6 +30,7 @@ from nisba.metrics.report import pair, summary, tally
 from nisba.model import ModelError
 from nisba.predict import Predictor, load
 from nisba.report.page import render
+from nisba.runs import DATA, METRICS, MODEL
 from nisba.schema import Document, excerpt
 
 HUB = "hub"  # the folder of the run in which the files are laid out

@@ -6,14 +6,16 @@ rebuilt text, not to the article as it was printed. What a recipe of ``data/`` s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from nisba.files import FormatError, read_text
 from nisba.schema import Document, Entity, EntityLabel, SchemaError, excerpt, trim
 
 Line = tuple[int, str, tuple[str, ...]]  # number, word, tags
+Name = tuple[int, int, EntityLabel]  # first word, last word, label
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ def read(path: Path, columns: Columns, *, prefix: str) -> Iterator[Document]:
     for number, group in enumerate(groups, 1):
         name = f"{prefix}-{path.stem}" + ("" if columns.whole_files else f"-{number:05}")
         try:
-            yield _document(name, group, columns)
+            found = [([word for _, word, _ in lines], _outermost(lines, columns)) for lines in group]
+            yield rebuilt(name, found, {"layers": ["names"]})
         except SchemaError as error:
             raise FormatError([f"{path}:{group[0][0][0]}: {name}: {problem}" for problem in error.problems]) from None
 
@@ -71,27 +74,30 @@ def _sentences(path: Path, columns: Columns, problems: list[str]) -> Iterator[li
         yield sentence
 
 
-def _document(name: str, sentences: Sequence[Sequence[Line]], columns: Columns) -> Document:
-    text, found = "", []
-    for sentence in sentences:
-        starts: list[int] = []
-        for _, word, _ in sentence:
-            text += " " if starts else "\n" if text else ""
-            starts.append(len(text))
-            text += word
-        ends = [start + len(word) for start, (_, word, _) in zip(starts, sentence, strict=True)]
-        for first, last, label in _outermost(sentence, columns):
-            found.append((starts[first], ends[last], label))
-    # Edges of punctuation are left out, and a name that is nothing but punctuation is no name.
+def rebuilt(name: str, sentences: Iterable[tuple[Sequence[str], Sequence[Name]]], meta: Mapping[str, Any]) -> Document:
+    """The document of sentences, each its words and its names, left to right. Edges of punctuation are left out of names, and a
+    name that is nothing but punctuation is no name. Raises SchemaError."""
+    pieces: list[str] = []
+    length, found = 0, []
+    for words, names in sentences:
+        edges: list[tuple[int, int]] = []
+        for word in words:
+            gap = " " if edges else "\n" if pieces else ""
+            pieces += [gap, word]
+            start = length + len(gap)
+            length = start + len(word)
+            edges.append((start, length))
+        found += [(edges[first][0], edges[last][1], label) for first, last, label in names]
+    text = "".join(pieces)
     entities = [Entity(span, label) for start, end, label in found if (span := trim(text, start, end)) is not None]
-    return Document(name, text, tuple(entities), meta={"layers": ["names"]})
+    return Document(name, text, tuple(entities), meta=meta)
 
 
-def _outermost(sentence: Sequence[Line], columns: Columns) -> list[tuple[int, int, EntityLabel]]:
+def _outermost(sentence: Sequence[Line], columns: Columns) -> list[Name]:
     """(first word, last word, label) of the names that lie in no other, left to right; of two that cross, the first. A leading I-
     begins a name."""
     open_from: dict[str, int] = {}
-    spans: list[tuple[int, int, EntityLabel]] = []
+    spans: list[Name] = []
     for i, (_, _, tags) in enumerate([*sentence, (0, "", ())]):
         going_on = {tag[2:] for tag in tags if tag.startswith("I-")}
         for label in [label for label in open_from if label not in going_on]:
@@ -99,7 +105,7 @@ def _outermost(sentence: Sequence[Line], columns: Columns) -> list[tuple[int, in
         for tag in tags:
             if tag != "O" and tag[2:] in columns.labels:
                 open_from.setdefault(tag[2:], i)
-    kept: list[tuple[int, int, EntityLabel]] = []
+    kept: list[Name] = []
     for first, last, label in sorted(spans, key=lambda span: (span[0], -span[1])):
         if not kept or first > kept[-1][1]:
             kept.append((first, last, label))

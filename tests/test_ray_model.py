@@ -1,0 +1,57 @@
+"""A model on a Ray that is started for the run: the same answers as of one process, and what the command says."""
+
+import os
+import subprocess
+import sys
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from nisba import config, decode, encoder
+from nisba.fit import save
+from nisba.labels import ROLE_TAGS
+
+RUN = """
+import signal, sys
+from nisba import ray
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+source, output, model = sys.argv[1:]
+print(ray.predict(source, output, model=model, device="cpu", rows=64))
+assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+"""
+
+
+@pytest.fixture(scope="module")
+def model(tiny, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run") / "model"
+    torch.manual_seed(1)
+    settings = config.Config(model=config.Model(encoder=str(tiny), window=64))
+    tokenizer, network = encoder.build(settings.model)
+    network.claims.anchor.bias.data.fill_(-0.15)  # random weights see an anchor here and there
+    network.claims.roles.bias.data[ROLE_TAGS.index("B-content")] += decode.FRAGMENT
+    save(network, tokenizer, settings, folder)
+    return str(folder)
+
+
+def test_the_answers_are_those_of_one_process(model, seeds, tmp_path):
+    texts = [line for document in seeds for line in document.text.splitlines() if len(line) > 40][:150]
+    pq.write_table(pa.table({"text": [*texts, None], "id": list(range(151))}), tmp_path / "in.parquet")
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0"}
+    started = subprocess.run(
+        [sys.executable, "-c", RUN, "in.parquet", "out", model],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert started.returncode == 0, started.stderr
+    assert started.stdout.startswith("150 documents, 1 errors, ")
+    command = ["-m", "nisba", "predict", "--model", model, "--input", "in.parquet", "-o", "plain.parquet", "--device", "cpu"]
+    subprocess.run([sys.executable, *command], cwd=tmp_path, env=environment, capture_output=True, check=True)
+    plain = pq.read_table(tmp_path / "plain.parquet")
+    assert any(plain.column("claims").to_pylist())
+    assert pq.read_table(tmp_path / "out").equals(plain)
+    assert (tmp_path / "out.errors.jsonl").read_bytes() == (tmp_path / "plain.parquet.errors.jsonl").read_bytes()

@@ -1,0 +1,99 @@
+"""Tables of rows in, tables of documents out: every row, in order, as one process would have it; the recipe for Spark."""
+
+import importlib.util
+import json
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+import torch
+
+from nisba import config, decode, encoder, outputs, tables
+from nisba.fit import save
+from nisba.labels import ROLE_TAGS
+from nisba.model import ModelError
+from nisba.predict import load
+from nisba.schema import Document
+from nisba.tables import Annotator, layout
+
+
+@pytest.fixture(scope="module")
+def model(tiny, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run") / "model"
+    torch.manual_seed(1)
+    settings = config.Config(model=config.Model(encoder=str(tiny), window=64))
+    tokenizer, network = encoder.build(settings.model)
+    network.claims.anchor.bias.data.fill_(-0.15)  # random weights see an anchor here and there
+    network.claims.roles.bias.data[ROLE_TAGS.index("B-content")] += decode.FRAGMENT
+    save(network, tokenizer, settings, folder)
+    return str(folder)
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def table(seeds):
+    texts = [seeds[0].text, None, seeds[1].text, " \u200f", seeds[2].text]
+    meta = ['{"source": "x"}', None, "no json", None, None]
+    return pa.table({"other": range(5), "text": texts, "id": ["a", "b", "c", "d", None], "meta": meta})
+
+
+def test_every_row_comes_back_in_order(model, table, seeds):
+    annotator = Annotator(model, device="cpu")
+    assert torch.get_num_threads() == 1
+    found = annotator(table)
+    assert found.schema == layout()
+    assert found.schema.names == [*outputs.schema().names, "error"]
+    rows = found.to_pylist()
+    assert [row["id"] for row in rows] == ["a", "b", "c", "d", "5"]
+    assert [row["error"] for row in rows] == [None, "text: must be a string: «None»", None, "holds no text", None]
+    documents = [
+        Document(name, seeds[i].text, meta=meta) for i, name, meta in ((0, "a", {"source": "x"}), (1, "c", {}), (2, "5", {}))
+    ]
+    wanted = [document.to_dict() for document in load(model, device="cpu").stream(documents)]
+    assert any(row["claims"] for row in wanted)
+    kept = [{key: value for key, value in row.items() if key != "error"} for row in rows if row["error"] is None]
+    assert [row | {"meta": json.loads(row["meta"])} for row in kept] == wanted
+    assert rows[1]["text"] is None
+    assert rows[1]["claims"] is None
+
+
+def test_other_columns_and_slices(model, table, seeds):
+    annotator = Annotator(model, text="body", id="other", device="cpu")
+    renamed = table.rename_columns({"text": "body"}).slice(2, 1)
+    (row,) = annotator(renamed).to_pylist()
+    assert (row["id"], row["text"]) == ("2", seeds[1].text)
+    (row,) = annotator(table.slice(0, 1)).to_pylist()
+    assert row["error"] == "no «body»; it has other, meta"
+    assert annotator(renamed.slice(0, 0)).num_rows == 0
+
+
+def test_a_text_that_is_not_utf8_is_one_error(model):
+    texts = pa.array(["قال علي نعم".encode(), b"\xff"]).cast(pa.string(), safe=False)
+    rows = Annotator(model, device="cpu")(pa.table({"text": texts, "id": ["a", "b"]})).to_pylist()
+    assert [row["error"] for row in rows] == [None, "text: not UTF-8: byte 0xff at byte 0"]
+
+
+def test_no_model():
+    with pytest.raises(ModelError, match="no such model folder"):
+        tables.predictor("./none", None, "fp32")
+
+
+def test_the_recipe_for_spark(root, model, table):
+    """All of it but Spark: frames as Spark hands them over, and the columns that it is told."""
+    spec = importlib.util.spec_from_file_location("recipe", root / "examples" / "spark.py")
+    recipe = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(recipe)
+    frame = table.select(["id", "text"]).to_pandas()
+    (found,) = recipe.annotate(model)(iter([frame]))
+    assert isinstance(found, pd.DataFrame)
+    expected = Annotator(model)(table.select(["id", "text"]))
+    assert pa.Table.from_pandas(found, layout(), preserve_index=False).to_pylist() == expected.to_pylist()
+    ddl = recipe.columns(layout())
+    assert ddl.startswith("`id` string, `text` string, `entities` array<struct<`start`: bigint, `end`: bigint, `label`: string, ")
+    assert ddl.endswith("`score`: double>>, `meta` string, `error` string")
