@@ -159,7 +159,7 @@ def prepare(folder: str, seed: int) -> None:
 
     jsonl.write(articles(random.Random(seed)), Path(folder) / "articles.jsonl")
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "إن", ".", *WORDS, *NAMES, *CUES]
-    fast = Tokenizer(models.WordPiece({piece: i for i, piece in enumerate(pieces)}, unk_token="[UNK]"))
+    fast = Tokenizer(models.WordPiece({piece: i for i, piece in enumerate(pieces)}, unk_token="[UNK]"))  # noqa: S106
     fast.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     fast.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
     special = {"unk_token": "[UNK]", "pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"}

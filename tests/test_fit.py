@@ -17,15 +17,24 @@ from nisba.descent import Learner
 from nisba.files import FormatError
 from nisba.formats import jsonl
 from nisba.interrupts import SIGNALS, Interrupts, Stopped
-from nisba.schema import Document
+from nisba.schema import ROLES, Document
+from nisba.text import sentences
 
 
 @pytest.fixture(scope="module")
 def articles(seeds, tmp_path_factory):
-    """Twelve short articles: the heads of seeds."""
+    """Twelve short articles: the heads of seeds that say most in them."""
     file = tmp_path_factory.mktemp("articles") / "articles.jsonl"
-    jsonl.write(sorted(seeds, key=lambda d: len(d.text))[:12], file)
+    jsonl.write(sorted(map(head, seeds), key=lambda d: -len(d.claims))[:12], file)
     return file
+
+
+def head(document, size=400):
+    """The first sentences of a document, about ``size`` characters, with what is annotated in them."""
+    end = next(span.end for span in sentences(document.text) if span.end >= size)
+    inside = [claim for claim in document.claims if all(span.end <= end for role in ROLES for span in claim.role(role))]
+    entities = [entity for entity in document.entities if entity.span.end <= end]
+    return Document(document.id, document.text[:end], tuple(entities), tuple(inside))
 
 
 @pytest.fixture
@@ -39,7 +48,7 @@ def settings(tiny, articles, tmp_path):
     (folder / "config.json").write_text(json.dumps(values))
 
     def make(name="run", **train):
-        values = {"epochs": 2, "batch": 1500, "learning_rate": 1e-3, "patience": 9} | train
+        values = {"epochs": 2, "batch": 500, "learning_rate": 1e-3, "patience": 9} | train
         return config.parse(
             {
                 "data": {"paths": [str(articles)], "dev": 0.2, "test": 0.2},
@@ -139,7 +148,7 @@ def whole(tiny, articles, tmp_path_factory):
     """A run with dropout that nobody interrupts, and the settings of others like it."""
 
     def make(name, **train):
-        values = {"epochs": 2, "batch": 1500, "learning_rate": 1e-3, "save_every": 0} | train
+        values = {"epochs": 2, "batch": 500, "learning_rate": 1e-3, "save_every": 0} | train
         data, model = {"paths": [str(articles)], "dev": 0.2, "test": 0.2}, {"encoder": str(tiny), "window": 128}
         return config.parse({"data": data, "model": model, "train": values, "output": str(folder / name)}, "test")
 
@@ -170,16 +179,17 @@ def same(one, other):
     assert sorted(p.name for p in Path(other.output).iterdir()) == ["config.yaml", "data", "metrics.jsonl", "model"]
 
 
-@pytest.mark.parametrize("at", [1, 4, 5])
-def test_interrupted_equals_uninterrupted(whole, at, monkeypatch):
+@pytest.mark.parametrize("place", ["step", "last step", "epoch"])
+def test_interrupted_equals_uninterrupted(whole, place, monkeypatch):
     """Broken off behind a step, behind all steps of an epoch, and behind the epoch."""
     run, make = whole
-    broken = make(f"broken-{at}")
-    write, count = Checkpoints._write, iter(range(1, 100))
+    broken, steps = make(place), metrics(run)[0]["step"]
+    name = {"step": "0000-step-000001", "last step": f"0000-step-{steps:06d}", "epoch": "0001-step-000000"}[place]
+    write = Checkpoints._write
 
     def stop(self, progress):
         write(self, progress)
-        if next(count) == at:
+        if (progress.epoch, progress.step) == {"step": (0, 1), "last step": (0, steps), "epoch": (1, 0)}[place]:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -187,9 +197,9 @@ def test_interrupted_equals_uninterrupted(whole, at, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             fit.fit(broken)
     (*_, newest) = sorted((Path(broken.output) / "checkpoints").iterdir())
-    assert newest.name == {1: "epoch-0000-step-000001", 4: "epoch-0000-step-000004", 5: "epoch-0001-step-000000"}[at]
+    assert newest.name == f"epoch-{name}"
     with pytest.raises(runs.RunError, match="unfinished run of another configuration"):
-        fit.fit(make(f"broken-{at}", learning_rate=1.0))
+        fit.fit(make(place, learning_rate=1.0))
     fit.fit(broken)
     same(run, broken)
 
@@ -211,9 +221,8 @@ def test_asked_to_stop_a_run_saves_and_goes_on(whole, number, monkeypatch, capsy
         with pytest.raises(Stopped, match=r"stopped behind step \d of epoch 1, as asked; the same command goes on from there"):
             fit.fit(asked, interrupts=interrupts)
     assert len(finished) == (number == signal.SIGTERM)  # a step is finished, scoring is broken off
-    assert [p.name for p in (Path(asked.output) / "checkpoints").iterdir()] == [
-        f"epoch-0000-step-00000{1 if number == signal.SIGTERM else 4}"
-    ]
+    [folder] = (Path(asked.output) / "checkpoints").iterdir()
+    assert folder.name == f"epoch-0000-step-{1 if number == signal.SIGTERM else metrics(run)[0]['step']:06d}"
     fit.fit(asked)
     assert "going on behind step" in capsys.readouterr().out
     same(run, asked)

@@ -88,6 +88,8 @@ def test_offsets_in_other_units_are_named_and_undone(tmp_path):
         ({"text": TEXT}, "must be an object with quotes"),
         ({"quotes": [SAID], "source": {}}, "alice: has no text; add what Citron was given as «text»"),
         ({"text": TEXT, "quotes": [3]}, "alice: quotes[0]: must be an object: «3»"),
+        ({"text": TEXT, "quotes": [3] * 2000}, "and perhaps more: reading ended after 1,000 problems"),
+        ({"text": TEXT, "quotes": [SAID | {"sources": [3] * 2000}]}, "reading ended after 1,000 problems"),
         ({"text": TEXT, "quotes": [SAID | {"sources": {}}]}, "quotes[0].sources: must be a list: «{}»"),
         ({"text": TEXT, "quotes": [SAID | {"sources": [[1, 2]]}]}, "quotes[0].sources[0]: needs start, end and text: «[1, 2]»"),
         ({"text": TEXT, "quotes": [SAID | {"cue": {"start": "1", "end": 2, "text": "x"}}]}, "cue[0]: needs start, end and text"),

@@ -20,7 +20,7 @@ NEWS = {
             "Source": ["0:0"],
         }
     ],
-    "DocumentName": "1 - Titel (2005-08-20)",
+    "DocumentName": "1 - Titel",
     "Sentences": [
         {"SentenceId": 0, "Tokens": ["Sie", "sagten", "zu", "ihm", ",", "dass", "es", "–"]},
         {"SentenceId": 1, "Tokens": ["regnet", "behaupten", "."]},
@@ -46,7 +46,7 @@ def shown(document):
 
 def test_news(tmp_path):
     (found,) = read(NEWS, tmp_path)
-    assert found.id == "1 - Titel (2005-08-20)"
+    assert found.id == "1 - Titel"
     assert found.text == "Sie sagten zu ihm , dass es –\nregnet behaupten ."
     assert shown(found) == [[["sagten", "behaupten"], ["Sie"], ["ihm"], ["dass es –\nregnet"]]]
     assert found.layers == {"roles"}
@@ -104,7 +104,7 @@ def annotated(**values):
         ({"1": {"Tokens": ["a"]}, "2": []}, "is no sentence, and there are no Sentences: «2»"),
         ({"1": {}}, "1.Tokens: must be a list of words: «None»"),
         (changed(DocumentName=3), "id: must be a string that is not empty: «3»"),
-        (changed(Sentences={}), "1 - Titel (2005-08-20): Sentences: must be a list of objects: «{}»"),
+        (changed(Sentences={}), "1 - Titel: Sentences: must be a list of objects: «{}»"),
         (changed(Sentences=[3]), "Sentences: must be a list of objects: «3»"),
         (
             changed(Sentences=[{"SentenceId": "0", "Tokens": []}]),
@@ -113,6 +113,8 @@ def annotated(**values):
         (changed(Sentences=NEWS["Sentences"] * 2), "Sentences[2].SentenceId: must be a number, and not given before: «0»"),
         (changed(Sentences=[{"SentenceId": 0, "Tokens": "abc"}]), "Sentences[0].Tokens: must be a list of words: «abc»"),
         (changed(Sentences=[{"SentenceId": 0, "Tokens": ["a", " "]}]), "Sentences[0].Tokens: must be a list of words"),
+        (changed(Annotations=[5] * 2000), "and perhaps more: reading ended after 1,000 problems"),
+        (annotated(Cue=[5] * 2000), "reading ended after 1,000 problems"),
         (changed(Annotations=5), "Annotations: must be a list of objects: «5»"),
         (annotated(Cue=["0:99"]), "Annotations[0].Cue: must be a list of tokens of the document: «0:99»"),
         (annotated(Cue=["9:0"]), "Annotations[0].Cue: must be a list of tokens of the document: «9:0»"),

@@ -56,7 +56,7 @@ def test_what_people_changed(tmp_path):
     ]  # moved; other tools order as they like
     name["body"] = [name["body"]]
     said["target"] = [target for target in said["target"] if target["nisba:role"] != "cue"]
-    said["created"], said["creator"] = "2020-01-01T00:00:00Z", {"name": "آخر"}
+    said["created"], said["creator"] = "then", {"name": "آخر"}
     del said["nisba:identifier"]
     page["items"] = [said, name]
     (found,) = read(page, tmp_path)
@@ -97,6 +97,7 @@ def edited(edit):
         (edited(lambda page, *_: page.update({"nisba:identifier": 5})), "id: must be a string that is not empty: «5»"),
         (edited(lambda page, *_: page.update({"nisba:meta": []})), "meta: must be an object: «[]»"),
         (edited(lambda page, *_: page.update({"items": [3]})), "a/1: items[0]: body: must be an object or a list of objects: «3»"),
+        (edited(lambda page, *_: page.update({"items": [3] * 2000})), "and perhaps more: reading ended after 1,000 problems"),
         (edited(lambda page, name, said: name.update(body="PER")), "items[0]: body: must be an object"),
         (edited(lambda page, name, said: name["body"].update(value="GPE")), "says nothing that names and claims have"),
         (edited(lambda page, name, said: name["body"].update(purpose="commenting")), "it twice: «commenting: PER»"),

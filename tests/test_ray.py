@@ -20,6 +20,7 @@ from nisba.progress import Summary
 from nisba.ray import RayError
 from nisba.records import Columns
 from nisba.schema import Document, Entity, Span
+from nisba.storage import Table
 
 NODE = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 80 << 20}
 TEXTS, BAD = 360, (0, 63, 64, 200)
@@ -242,6 +243,20 @@ def test_what_is_refused_before_ray_starts(articles, model, tmp_path, monkeypatc
     refused("no such file or folder", source=str(tmp_path / "none"))
     refused("no column «body»", text="body")
     assert not list(tmp_path.iterdir())
+
+
+def test_no_cluster_where_one_is_named(articles, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("Ray tries for minutes"))
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(RayError, match=r"^RAY_ADDRESS 127\.0\.0\.1:1: no Ray: Connection refused$"):
+        engine.predict(articles, str(tmp_path / "out"), model=model)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("total", "rows"), [(1, 64), (400, 64), (9945, 128), (30_000, 448), (10**6, 512)])
+def test_rows_of_a_part(total, rows):
+    assert engine.usual([Table("a", "a", "", total - total // 2, 0), Table("b", "b", "", total // 2, 0)]) == rows
 
 
 def test_no_gpu_where_one_is_asked_for(nodes, run):

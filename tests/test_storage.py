@@ -121,11 +121,12 @@ def test_what_cannot_be_an_input(tmp_path):
         storage.tables("nowhere://x", Columns())
 
 
-@pytest.mark.parametrize("name", ["s3://key:hidden@bucket/x", "s3://bucket/x?secret_key=hidden", "hdfs://me@host/x"])
+@pytest.mark.parametrize("name", ["s3://key:hidden@bucket/x", "s3://bucket/x?secret_key=hidden"])
 def test_an_address_without_credentials(name):
     with pytest.raises(InputError, match="credentials belong into the environment") as caught:
         storage.place(name)
     assert "hidden" not in str(caught.value)
+    assert storage.place("s3://bucket/token=1/x@y:z?region=eu-west-1")[1] == "bucket/token=1/x@y:z"
 
 
 def test_files_are_there_whole_or_not_at_all(tmp_path, system):

@@ -18,6 +18,7 @@ import hashlib
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -52,7 +53,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Annotator", "RayError", "predict"]
 
-ROWS = 8 * BLOCK  # of a part: a minute or so of one core
+MOST = 8  # blocks of a part: a minute or so of one core
+WAIT = 10.0  # seconds for a cluster to answer
 DEATHS = 8  # of each worker in one pass, on average; with more something is wrong with all of them
 
 
@@ -66,9 +68,9 @@ class Plan:
 
     source: str
     output: str
+    model: str
     tables: tuple[Table, ...]
     columns: Columns
-    model: str
     device: str
     precision: Precision
     rows: int
@@ -133,7 +135,7 @@ def predict(
     workers: int | None = None,
     device: str | None = None,
     precision: Precision = "fp32",
-    rows: int = ROWS,
+    rows: int | None = None,
     resume: bool = False,
     overwrite: bool = False,
 ) -> Summary:
@@ -142,10 +144,10 @@ def predict(
 
     Each of ``workers`` has a GPU of its own where the cluster has any and ``device`` is not ``cpu``, else one core; by default
     there are as many as the cluster has room for. All machines must find ``source``, ``output`` and ``model`` under the same
-    names. ``rows`` of a part: a multiple of 64. Raises InputError, JournalError, RayError, OSError, and KeyboardInterrupt with
-    what to do next.
+    names. ``rows`` of a part: a multiple of 64, by default 64 to 512, the more the longer the input is. Raises InputError,
+    JournalError, RayError, OSError, and KeyboardInterrupt with what to do next.
     """
-    if rows < BLOCK or rows % BLOCK:
+    if rows is not None and (rows < BLOCK or rows % BLOCK):
         raise InputError(f"the rows of a part must be a multiple of {BLOCK}: {rows}")
     if workers is not None and workers < 1:
         raise InputError(f"there must be at least one worker: {workers}")
@@ -158,7 +160,8 @@ def predict(
     made_of = fingerprint(model)
     with cluster():
         seats, kind = room(device)
-        plan = Plan(absolute(source), absolute(output), found, columns, absolute(model, if_there=True), kind, precision, rows)
+        names = (absolute(source), absolute(output), absolute(model, if_there=True))
+        plan = Plan(*names, found, columns, kind, precision, rows or usual(found))
         parts = Parts(plan.output, plan.parts)
         if summary := parts.begin(made_of | plan.identity(), resume=resume, overwrite=overwrite):
             return summary
@@ -226,6 +229,7 @@ def cluster() -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    reach(os.environ.get("RAY_ADDRESS", ""))
     main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGTERM)
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
@@ -239,6 +243,23 @@ def cluster() -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def reach(address: str) -> None:
+    """Ray itself would try for many minutes. Raises RayError where nobody answers at ``host:port``; other addresses are Ray's
+    affair."""
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), WAIT).close()
+    except OSError as error:
+        raise RayError(f"RAY_ADDRESS {address}: no Ray: {error.strerror or error}") from None
+
+
+def usual(found: Sequence[Table]) -> int:
+    """Rows of a part: enough parts for many workers, but of a long input no more files than need be."""
+    return min(MOST, max(1, sum(table.rows for table in found) // BLOCK**2)) * BLOCK
 
 
 def room(device: str | None) -> tuple[int, str]:

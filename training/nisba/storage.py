@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import regex
 from pyarrow import fs
 
 from nisba import outputs
@@ -28,6 +29,7 @@ from nisba.tables import cells
 
 READERS = 16  # files whose footers are read at once: an object storage answers slowly, but many at a time
 HIDDEN = "."  # begins the names of files that are not whole; readers of folders pass over such
+_CREDENTIALS = regex.compile(r"^\w+://[^/@]*:[^/@]*@|[?&]\w*(?:key|secret|token|password)=", regex.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ def place(name: str) -> tuple[fs.FileSystem, str]:
     """The file system of a path or address, and what the name is there. Raises InputError."""
     if "://" not in name:
         return fs.LocalFileSystem(), str(Path(name).absolute())
-    if "@" in name.split("://")[1].split("/")[0] or "secret" in name.lower():
+    if _CREDENTIALS.search(name):
         raise InputError(f"{name.split('://')[0]}://…: credentials belong into the environment, not into an address")
     try:
         system, path = fs.FileSystem.from_uri(name)

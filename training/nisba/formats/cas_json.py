@@ -13,7 +13,8 @@ from typing import Any
 from nisba.files import FormatError
 from nisba.formats.bounded import load_row
 from nisba.formats.cas_types import ARRAY, LINKS, SOFA, VIEW, section
-from nisba.formats.structures import KEPT, Cas, Structure, checked, few
+from nisba.formats.problems import few
+from nisba.formats.structures import KEPT, Cas, Structure, checked
 from nisba.schema import excerpt
 
 _TYPES, _STRUCTURES, _VIEWS = "%TYPES", "%FEATURE_STRUCTURES", "%VIEWS"

@@ -21,6 +21,7 @@ from nisba.formats import collection
 from nisba.formats.bounded import json_text, whole
 from nisba.formats.fragments import named, words_of
 from nisba.formats.offsets import Quote, Repair, located
+from nisba.formats.problems import few
 from nisba.schema import ROLES, Claim, Document, Problem, SchemaError, Span, excerpt, trim
 
 _LISTS = ("sources", "contents", "coreferences")
@@ -44,11 +45,14 @@ def _document(file: Path, name: str, repair: Repair | None) -> Document:
     if not isinstance(text, str):
         raise FormatError([f"{file}: {excerpt(name)}: has no text; add what Citron was given as «text»"])
     reading = _Reading()
-    quotes = [reading.quote(f"quotes[{number}]", quote) for number, quote in enumerate(row["quotes"])]
-    groups = reading.groups(row.get("coreference_groups"))
-    spans, wrong = located(text, reading.quotes, repair)
-    if reading.problems or wrong:
-        raise FormatError(f"{file}: {excerpt(name)}: {problem}" for problem in reading.problems + wrong)
+    try:
+        quotes = [reading.quote(f"quotes[{number}]", quote) for number, quote in enumerate(row["quotes"])]
+        groups = reading.groups(row.get("coreference_groups"))
+        spans, wrong = located(text, reading.quotes, repair)
+        if reading.problems or wrong:
+            raise FormatError(reading.problems + wrong)
+    except FormatError as error:
+        raise FormatError(f"{file}: {excerpt(name)}: {problem}" for problem in error.problems) from None
     kept = {key: value for key, value in row.items() if key not in ("text", "quotes", "coreference_groups")}
     kept |= {"coreference_groups": [[list(spans[i]) for i in group] for group in groups]} if groups else {}
     return _composed(name, text, quotes, spans, kept)
@@ -73,6 +77,7 @@ class _Reading:
         self.problems: list[str] = []
 
     def quote(self, where: str, row: Any) -> _Quoted:
+        few(self.problems)
         quoted = _Quoted(where, {key: [] for key in (*_LISTS, "cue")})
         if not isinstance(row, dict):
             self.problems.append(f"{where}: must be an object: «{excerpt(str(row))}»")
@@ -105,6 +110,7 @@ class _Reading:
         return [number for i, row in enumerate(rows or []) if (number := self._span(f"{where}[{i}]", row)) is not None]
 
     def _span(self, where: str, row: Any) -> int | None:
+        few(self.problems)
         values = (row.get("start"), row.get("end"), row.get("text")) if isinstance(row, dict) else (None, None, None)
         start, end, quoted = values
         if type(start) is not int or type(end) is not int or not isinstance(quoted, str):

@@ -22,7 +22,7 @@ from nisba.files import FormatError
 from nisba.formats.carried import KEY
 from nisba.schema import excerpt
 
-UNPACKED = 1 << 29  # bytes of what is in it: more than a million words, whatever attributes are stored
+UNPACKED = 1 << 28  # bytes of what is in it: two million words, whatever attributes are stored
 _SPAN = struct.Struct(">QQQllll")  # ID, knowledge base ID, label, first token, behind the last, first character, behind the last
 _INSIDE, _OUTSIDE, _BEGINS = 1, 2, 3  # ENT_IOB; 0 is unknown
 
@@ -124,7 +124,7 @@ def _loaded(data: bytes, at: str, *, use_list: bool = True) -> Any:
     try:
         return msgpack.loads(data, raw=False, use_list=use_list)
     except (ValueError, TypeError, RecursionError, MemoryError) as error:
-        raise FormatError([f"{at}: not msgpack: {error}"]) from None
+        raise FormatError([f"{at}: not msgpack: {error or type(error).__name__}"]) from None
 
 
 def _list(message: dict[str, Any], key: str, kind: type) -> list[Any]:

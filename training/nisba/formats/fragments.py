@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
 
 from nisba.schema import Span, is_word_char, trim
@@ -20,17 +20,6 @@ def words_of(text: str, start: int, end: int) -> Span | None:
     while end < len(text) and is_word_char(text[end - 1]) and is_word_char(text[end]):
         end += 1
     return Span(start, end)
-
-
-def joined(text: str, spans: Iterable[Span]) -> tuple[Span, ...]:
-    """Fragments in text order; those with nothing but white space between them are one."""
-    found: list[Span] = []
-    for span in sorted(spans):
-        if found and not text[found[-1].end : span.start].strip() and found[-1].end <= span.start:
-            found[-1] = Span(found[-1].start, span.end)
-        else:
-            found.append(span)
-    return tuple(found)
 
 
 def named(given: Sequence[str | None]) -> Iterator[str]:

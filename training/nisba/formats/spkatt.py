@@ -19,6 +19,7 @@ from nisba.files import FormatError
 from nisba.formats import collection
 from nisba.formats.bounded import json_text, whole
 from nisba.formats.fragments import words_of
+from nisba.formats.problems import few
 from nisba.schema import Claim, Document, SchemaError, Span, excerpt
 
 PRETTY = ".pretty.json"  # the same again with the words spelt out, for people
@@ -39,9 +40,12 @@ def _document(file: Path, fallback: str) -> Document:
     """Raises FormatError, SchemaError."""
     row = json_text(whole(file), str(file))
     name = row.get("DocumentName", fallback) if isinstance(row, dict) else fallback
-    reading = _Reading(row)
-    if reading.problems:
-        raise FormatError(f"{file}: {excerpt(str(name))}: {problem}" for problem in reading.problems)
+    try:
+        reading = _Reading(row)
+        if reading.problems:
+            raise FormatError(reading.problems)
+    except FormatError as error:
+        raise FormatError(f"{file}: {excerpt(str(name))}: {problem}" for problem in error.problems) from None
     meta: dict[str, Any] = {"layers": ["roles"], "text": REBUILT}
     meta |= {"spkatt": reading.kept} if reading.kept else {}
     return Document(name, reading.text, claims=tuple(reading.claims), meta=meta)
@@ -84,6 +88,7 @@ class _Reading:
     def _objects(self, where: str, rows: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         given = rows if isinstance(rows, list) else [rows]
         for number, row in enumerate(given):
+            few(self.problems)
             if isinstance(row, dict) and given is rows:
                 yield f"{where}[{number}]", row
             else:
@@ -132,6 +137,7 @@ class _Reading:
 
     def _tokens(self, where: str, tokens: Any) -> Iterator[tuple[str, int]]:
         for token in tokens if isinstance(tokens, list) else [tokens]:
+            few(self.problems)
             if isinstance(token, str) and token in self._numbers and isinstance(tokens, list):
                 yield token, self._numbers[token]
             else:

@@ -10,7 +10,6 @@ from nisba.formats.cas_types import ARRAY, LINK, TYPES, VIEW
 from nisba.schema import excerpt
 
 Value = str | int | bool | tuple[int, ...]
-MOST = 1000  # problems of a file that are listed before its reading ends
 KEPT = frozenset((*TYPES, ARRAY))  # types that are read; whatever else a tool wrote is its own business
 
 
@@ -116,9 +115,3 @@ def checked(cas: Cas, problems: list[str]) -> Cas:
     if problems:
         raise FormatError(problems)
     return cas
-
-
-def few(problems: list[str]) -> None:
-    """Raises FormatError with ``problems`` where they have become too many to go on."""
-    if len(problems) >= MOST:
-        raise FormatError([*problems, f"and perhaps more: reading ended after {MOST:,} problems"])

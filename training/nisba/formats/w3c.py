@@ -23,6 +23,7 @@ from nisba.formats.fragments import named
 from nisba.formats.gather import Row, gathered
 from nisba.formats.gather import named as naming
 from nisba.formats.offsets import Quote, Repair, located
+from nisba.formats.problems import few
 from nisba.schema import (
     CLAIM_TYPES,
     ENTITY_LABELS,
@@ -128,13 +129,16 @@ def _document(row: Any, fallback: str, repair: Repair | None) -> Document:
     if not isinstance(text, str):
         raise ValueError("the page has no nisba:text, without which positions mean nothing")  # noqa: TRY004
     reading = _Reading()
-    for number, item in enumerate(row["items"]):
-        reading.item(f"items[{number}]", item)
-    spans, wrong = located(text, reading.quotes, repair)
-    if reading.problems or wrong:
-        raise FormatError(f"{excerpt(str(name))}: {problem}" for problem in reading.problems + wrong)
     try:
+        for number, item in enumerate(row["items"]):
+            few(reading.problems)
+            reading.item(f"items[{number}]", item)
+        spans, wrong = located(text, reading.quotes, repair)
+        if reading.problems or wrong:
+            raise FormatError(reading.problems + wrong)
         return Document(name, text, reading.entities(spans), reading.claims(spans), row.get("nisba:meta", {}))
+    except FormatError as error:
+        raise FormatError(f"{excerpt(str(name))}: {problem}" for problem in error.problems) from None
     except SchemaError as error:
         raise naming(str(name), error) from None
 

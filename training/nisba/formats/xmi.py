@@ -14,7 +14,8 @@ from xml.sax.saxutils import quoteattr
 
 from nisba.files import FormatError
 from nisba.formats.cas_types import ARRAY, SOFA, VIEW
-from nisba.formats.structures import KEPT, Cas, Structure, Value, checked, few
+from nisba.formats.problems import few
+from nisba.formats.structures import KEPT, Cas, Structure, Value, checked
 from nisba.schema import excerpt
 
 _XMI, _CAS, _OURS = "http://www.omg.org/XMI", "http:///uima/cas.ecore", "http:///nisba.ecore"
