@@ -19,7 +19,7 @@ from nisba.schema import Document, excerpt
 QUOTING = ("brat", "citron", "doccano", "label-studio", "polnear", "prodigy", "w3c", "webanno-tsv")  # offsets can be checked
 WRITABLE = ("brat", "cas", "conll", "doccano", "docbin", "jsonl", "label-studio", "prodigy", "w3c", "webanno-tsv")
 READABLE = tuple(sorted((*WRITABLE, "citron", "markup", "polnear", "spkatt", "trec")))
-EXTRAS = {"cas": "cas", "docbin": "docbin"}  # format → the extra that brings what it needs
+EXTRAS = {"docbin": "docbin"}  # format → the extra that brings what it needs
 WHOLE = ("markup", "trec")  # a file is read at once
 LISTED = 100  # losses that are listed; all are counted
 
