@@ -67,7 +67,7 @@ def test_errors_of_an_earlier_result_go(folder):
 
 def test_a_run_goes_on_only_if_asked_and_the_same(folder):
     result = Parts(str(folder), 1)
-    with pytest.raises(JournalError, match=r"interrupted; go on with --resume; begin anew with --overwrite, or choose another"):
+    with pytest.raises(JournalError, match=r"interrupted; go on with --resume, begin anew with --overwrite, or choose another"):
         result.begin(JOB)
     with pytest.raises(JournalError, match=r"another job; begin anew with --overwrite\n  input: x then, y now"):
         result.begin(JOB | {"input": "y"}, resume=True)

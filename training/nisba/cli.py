@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from nisba import commands
+from nisba.commands import annotating, measuring, predicting, publishing, training
 from nisba.convert import READABLE, WRITABLE
 from nisba.files import FormatError
 from nisba.formats.offsets import REPAIRS
@@ -98,21 +98,21 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--to", choices=WRITABLE, help="format of OUT (default: what its name says; .jsonl is nisba's own)")
         sub.add_argument("--lossy", action="store_true", help="write although something is lost, and list it")
 
-    check_ = command("check", commands.check, "list every problem of annotated files")
+    check_ = command("check", annotating.check, "list every problem of annotated files")
     check_.add_argument("files", nargs="+", type=Path, metavar="FILE")
     check_.add_argument("--lint", action="store_true", help="also list likely slips of annotation")
 
-    build_ = command("build", commands.build, "annotated articles to datasets, split by article")
+    build_ = command("build", training.build, "annotated articles to datasets, split by article")
     config(build_)
     build_.add_argument("-o", "--output", type=Path, help="folder (default: OUTPUT/data of the configuration)")
 
-    train_ = command("train", commands.train, "fine-tune: accelerate launch train.py")
+    train_ = command("train", training.train, "fine-tune: accelerate launch train.py")
     config(train_)
     train_.add_argument("--accelerate", metavar="FILE", help="accelerate's configuration, as configs/accelerate/gpu.yaml")
 
-    config(command("fit", commands.fit, "what train.py runs in each process"))
+    config(command("fit", training.fit, "what train.py runs in each process"))
 
-    evaluate_ = command("evaluate", commands.evaluate, "score a model, or predictions, on annotated articles")
+    evaluate_ = command("evaluate", measuring.evaluate, "score a model, or predictions, on annotated articles")
     which = evaluate_.add_mutually_exclusive_group(required=True)
     which.add_argument("--model", help="folder or hub id")
     which.add_argument("--predictions", type=Path, metavar="FILE", help="predictions for the articles of --gold")
@@ -125,18 +125,18 @@ def parser() -> argparse.ArgumentParser:
     evaluate_.add_argument("--report", type=Path, metavar="FILE", help="write the report as one HTML page, with every error")
     resampled(evaluate_, 1000)
 
-    compare_ = command("compare", commands.compare, "which of two predictions is better, and how sure that is")
+    compare_ = command("compare", measuring.compare, "which of two predictions is better, and how sure that is")
     compare_.add_argument("first", type=Path, metavar="A", help="predictions")
     compare_.add_argument("second", type=Path, metavar="B", help="predictions for the same articles")
     compare_.add_argument("--gold", type=Path, required=True, metavar="FILE", help="annotated articles")
     resampled(compare_, 10000)
 
-    agreement_ = command("agreement", commands.agreement, "how far two annotators agree")
+    agreement_ = command("agreement", measuring.agreement, "how far two annotators agree")
     agreement_.add_argument("first", type=Path, metavar="A", help="annotated articles")
     agreement_.add_argument("second", type=Path, metavar="B", help="the same articles, annotated by somebody else")
     resampled(agreement_, 1000)
 
-    data_ = command("data", commands.data, "corpora that are published elsewhere")
+    data_ = command("data", annotating.data, "corpora that are published elsewhere")
     data_.add_argument(
         "action",
         choices=["join", "convert"],
@@ -146,7 +146,7 @@ def parser() -> argparse.ArgumentParser:
     data_.add_argument("--source", metavar="PATH|URL", help="the corpus (default: the address in data/NAME/recipe.toml)")
     data_.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="where the files go (default: runs/data/NAME)")
 
-    predict_ = command("predict", commands.predict, "find names and claims in texts")
+    predict_ = command("predict", predicting.predict, "find names and claims in texts")
     predict_.add_argument("--model", required=True, help="folder or hub id")
     predict_.add_argument(
         "--input",
@@ -163,7 +163,7 @@ def parser() -> argparse.ArgumentParser:
     predict_.add_argument("--device", help="as cpu or cuda:1 (default: the GPU where there is one)")
     precision(predict_)
 
-    convert_ = command("convert", commands.convert, "annotated articles from one format to another")
+    convert_ = command("convert", annotating.convert, "annotated articles from one format to another")
     convert_.add_argument("source", type=Path, metavar="IN", help="file or folder")
     written(convert_)
     convert_.add_argument("--from", dest="form", choices=READABLE, help="format of IN (default: what it is found to hold)")
@@ -171,33 +171,33 @@ def parser() -> argparse.ArgumentParser:
         "--repair-offsets", choices=REPAIRS, help="undo a slip in the offsets; only where all spans of the file agree with it"
     )
 
-    suggest_ = command("suggest", commands.suggest, "what a model finds in texts, for people to correct in a tool")
+    suggest_ = command("suggest", annotating.suggest, "what a model finds in texts, for people to correct in a tool")
     suggest_.add_argument("source", metavar="IN", help="texts, as --input of nisba predict")
     written(suggest_)
     suggest_.add_argument("--model", required=True, help="folder or hub id")
     suggest_.add_argument("--device", help="as cpu or cuda:1 (default: the GPU where there is one)")
 
-    review_ = command("review", commands.review, "predictions, the articles first that people had better look at")
+    review_ = command("review", annotating.review, "predictions, the articles first that people had better look at")
     review_.add_argument("source", type=Path, metavar="IN", help="file or folder of what nisba predict or nisba suggest wrote")
     written(review_)
     review_.add_argument("--from", dest="form", choices=READABLE, help="format of IN (default: what it is found to hold)")
     review_.add_argument("--most", type=natural, metavar="N", help=f"write the first N only, at most {MOST:,} (default: all)")
 
-    show_ = command("show", commands.show, "predictions or annotations as one HTML page")
+    show_ = command("show", annotating.show, "predictions or annotations as one HTML page")
     show_.add_argument("file", type=Path, metavar="FILE")
     show_.add_argument("-o", "--output", type=Path, help="the page (default: FILE with the ending .html)")
 
-    export_ = command("export", commands.export, "the names of a model as ONNX")
+    export_ = command("export", predicting.export, "the names of a model as ONNX")
     export_.add_argument("--model", type=Path, required=True, metavar="FOLDER", help="a run or its model")
     export_.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="(default: RUN/onnx)")
 
-    publish_ = command("publish", commands.publish, "a trained run to the Hugging Face Hub, read back before it counts")
+    publish_ = command("publish", publishing.publish, "a trained run to the Hugging Face Hub, read back before it counts")
     publish_.add_argument("--model", type=Path, required=True, metavar="RUN", help="folder of the run, as runs/quickstart")
     publish_.add_argument("--dataset", metavar="USER/NAME", help="id on the Hub of the articles that the report is about")
     publish_.add_argument("--licence", default="apache-2.0", metavar="ID", help="of the weights (default: apache-2.0)")
     hub(publish_)
 
-    data_out = command("publish-data", commands.publish_data, "the articles of a configuration to the Hugging Face Hub")
+    data_out = command("publish-data", publishing.publish_data, "the articles of a configuration to the Hugging Face Hub")
     config(data_out)
     data_out.add_argument("--title", default="nisba: Arabic news articles with names and attributed claims")
     data_out.add_argument(
@@ -207,17 +207,17 @@ def parser() -> argparse.ArgumentParser:
     data_out.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="where the files are laid out first")
     hub(data_out)
 
-    space_ = command("publish-space", commands.publish_space, "a demo of a published model to the Hugging Face Hub")
+    space_ = command("publish-space", publishing.publish_space, "a demo of a published model to the Hugging Face Hub")
     space_.add_argument("--model", required=True, metavar="USER/NAME", help="the published model")
     space_.add_argument("--title", help="of the demo")
     hub(space_)
 
-    demo_ = command("demo", commands.demo, "the demo on this machine (extra demo)")
+    demo_ = command("demo", predicting.demo, "the demo on this machine (extra demo)")
     demo_.add_argument("--model", required=True, help="folder or hub id")
     demo_.add_argument("--port", type=natural, default=7860, help="(default: 7860)")
     demo_.add_argument("--device", help="as cpu or cuda:1 (default: the GPU where there is one)")
 
-    serve_ = command("serve", commands.serve, "a model behind HTTP (extra serve)")
+    serve_ = command("serve", predicting.serve, "a model behind HTTP (extra serve)")
     serve_.add_argument("--model", required=True, help="folder or hub id")
     serve_.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine only)")
     serve_.add_argument("--port", type=natural, default=8000, help="(default: 8000; 0: a free one)")

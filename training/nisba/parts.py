@@ -53,8 +53,8 @@ class Parts:
             self._write(JOB, dict(identity))
             return None
         if not resume:
-            what = "a finished result" if SUCCESS in found else "a run that was interrupted; go on with --resume"
-            raise JournalError(f"{self.name}: holds {what}; begin anew with --overwrite, or choose another folder")
+            what = "a finished result;" if SUCCESS in found else "a run that was interrupted; go on with --resume,"
+            raise JournalError(f"{self.name}: holds {what} begin anew with --overwrite, or choose another folder")
         if lines := differences(self._read(JOB), dict(identity)):
             told = "".join(f"\n  {line}" for line in lines)
             raise JournalError(f"{self.name}: belongs to another job; begin anew with --overwrite{told}")

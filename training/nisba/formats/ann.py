@@ -162,7 +162,7 @@ def spans(text: str, marks: Iterable[Mark], at: At, repair: Repair | None) -> tu
     for mark in marks:
         where = f"{at(mark.line)}: {mark.id} {mark.label}"
         for (start, end), piece in zip(mark.fragments, _pieces(mark), strict=True):
-            there = text[start:end]
+            there = text[start:end] if end - start == len(piece) else piece
             if there != piece and _BREAK.search(there) and there.translate(_SPACES) == piece.translate(_SPACES):
                 piece = there  # line ends cannot stand in a line; some tools put spaces there
             quotes.append((start, end, piece, where))

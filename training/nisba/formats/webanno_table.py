@@ -17,7 +17,7 @@ from nisba.formats import webanno_escapes as escapes
 from nisba.formats.ann import At
 from nisba.formats.bounded import LIMIT
 from nisba.formats.offsets import Units
-from nisba.schema import excerpt
+from nisba.schema import EXCERPT, excerpt
 
 FORMAT, TEXT, SENTENCE = "#FORMAT=WebAnno TSV ", "#Text=", "#Sentence.id="
 KINDS = {"#T_SP=": "span", "#T_CH=": "chain", "#T_RL=": "relation"}
@@ -241,8 +241,10 @@ class _Reading:
         text = self.found.text
         for begin, end, quoted, line in self._quotes:
             start, stop = (begin, end) if self.points else (units.point(begin), units.point(end))
-            there = text[start:stop] if start is not None and stop is not None else None
-            if start == stop or there is None or (there != quoted and there != escapes.plain_text(quoted, java=self.java)):
+            inside = start is not None and stop is not None and start < stop
+            # No plain text is longer than what was made of it: as much more as is shown.
+            there = text[start : min(stop or 0, (start or 0) + len(quoted) + EXCERPT)] if inside else None
+            if there is None or (there != quoted and there != escapes.plain_text(quoted, java=self.java)):
                 holds = "lies outside the text or inside a character" if there is None else f"holds «{excerpt(there)}»"
                 self.wrong(line, f"[{begin}, {end}) {holds}, not", quoted)
 
