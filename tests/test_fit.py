@@ -5,10 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from nisba import builders, checkpoint, config, decode, fit, predict, runs
@@ -260,6 +262,23 @@ def test_one_process_equals_two(settings, root, tmp_path):
         assert done.returncode == 0, done.stderr[-2000:]
     assert losses(one) == pytest.approx(losses(two), abs=1e-5)
     assert_close(weights(one), weights(two), 1e-5)
+
+
+def test_the_wrapper_is_gone_before_the_group_ends(settings, monkeypatch):
+    """Held longer it can hang the process: with one process there is none, so one stands in."""
+    wrappers, held = [], []
+    prepare, end = fit.Accelerator.prepare, fit.Accelerator.end_training
+
+    def wrap(self, model, optimizer):
+        wrapper = torch.nn.Sequential(model)
+        wrappers.append(weakref.ref(wrapper))
+        self._models.append(wrapper)
+        return wrapper, prepare(self, optimizer)
+
+    monkeypatch.setattr(fit.Accelerator, "prepare", wrap)
+    monkeypatch.setattr(fit.Accelerator, "end_training", lambda self: (held.extend(one() for one in wrappers), end(self)))
+    fit.fit(settings(epochs=1))
+    assert held == [None]
 
 
 def test_patience_ends_a_run(settings, monkeypatch):

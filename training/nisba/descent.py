@@ -67,6 +67,15 @@ class Learner:
         self.optimizer.zero_grad()
         self.averaged.update_parameters(self.bare)
 
+    def release(self) -> None:
+        """Part with the wrapper that talks to the other processes; to be called before their group ends.
+
+        Whoever holds the group last waits for its threads. The wrapper would do so without letting them run, for ever
+        (torch 2.13; see https://github.com/pytorch/pytorch/issues/56297).
+        """
+        self.model = self.bare
+        self.accelerator.free_memory()
+
 
 def reseed(seed: int, step: int, process: int) -> None:
     """All random numbers of a step (dropout) follow from these three alone, so that a resumed run draws the same ones."""

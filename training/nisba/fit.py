@@ -112,6 +112,7 @@ def fit(
             if on_epoch is not None:
                 on_epoch(line)
 
+        learner.release()
         accelerator.end_training()
         if stop:
             raise Stopped(f"stopped behind {progress}, as asked; the same command goes on from there")
