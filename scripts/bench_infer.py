@@ -23,7 +23,7 @@ from nisba.encode import encode_all
 from nisba.formats import jsonl
 from nisba.labels import NAME_TAGS, ROLE_TAGS
 from nisba.model import NisbaModel, packable
-from nisba.predict import Predictor, load, prefer_onednn
+from nisba.predict import Predictor, halve, load, prefer_onednn
 from nisba.schema import SOURCE_TYPES, STANCES, Document
 from nisba.text import words
 
@@ -106,7 +106,7 @@ def built(options: argparse.Namespace, precision: str) -> Predictor:
     model = NisbaModel(names, window=loaded.window, **kinds).eval()
     model.claims.anchor.bias.data -= 2.0  # and few open a claim
     if precision == "bf16":
-        model.names.bfloat16()
+        halve(model)
     return Predictor(model, loaded.tokenizer, window=loaded.window)
 
 

@@ -142,7 +142,6 @@ def test_two_processes_under_torchrun(predict, model, source, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("out.")) == [
         "out.parquet",
         "out.parquet.errors.jsonl",
-        "out.parquet.progress.json",
     ]
 
 
@@ -154,6 +153,8 @@ def test_options_that_do_not_go_together(predict, source, tmp_path, capsys, monk
         (["-o", source], "is read by this command"),
         (["-o", tmp_path], "is a folder"),
         (["-o", tmp_path / "a.csv"], "must end in one of .jsonl, .jsonl.gz, .parquet"),
+        (["-o", "s3://bucket/a.jsonl"], "s3://bucket/a.jsonl: an address; only --engine ray writes there"),
+        (["-o", tmp_path / "a.jsonl", "--workers", "2"], "--workers is for --engine ray; torchrun starts several processes here"),
         (["--strict"], "in.jsonl:71: not JSON"),
     ):
         assert predict(*arguments) == 1

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from nisba.files import FormatError
 from nisba.formats import bounded
 from tests.documents import values
+from tests.memory import peak
 
 objects = st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=5), values, max_size=4)
 
@@ -30,16 +31,6 @@ class Endless(io.RawIOBase):
         self.left -= len(data)
         buffer[: len(data)] = data
         return len(data)
-
-
-def peak(run):
-    tracemalloc.start()
-    try:
-        with pytest.raises(FormatError) as caught:
-            run()
-        return tracemalloc.get_traced_memory()[1], str(caught.value)
-    finally:
-        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

@@ -96,8 +96,12 @@ def test_losses_are_counted_listed_and_refused(file, tmp_path, capsys):
     assert error.startswith("nisba: conll cannot hold ")
     assert "of 8 documents:\n" in error
     assert f"{next(jsonl.read(file)).id}: claim c1: the whole claim\n" in error
-    assert error.count("\n") == convert.LISTED + 3
-    assert error.endswith("more\nnothing was written; --lossy writes the rest\n")
+    listed, kinds = error.removesuffix("nothing was written; --lossy writes the rest\n").split("more\nin all:\n")
+    assert listed.count("\n") == convert.LISTED + 1
+    counts = dict(reversed(line.strip().split(" × ")) for line in kinds.splitlines())
+    assert counts["claim: the whole claim"] == str(claims)
+    assert counts["meta: category"] == "8"
+    assert sum(map(int, counts.values())) == int(error.split()[4].replace(",", ""))
     assert set(everything(tmp_path)) == {"in.jsonl"}
     assert run(file, out, "--lossy") == 0
     again = capsys.readouterr()
@@ -217,6 +221,15 @@ def test_a_result_is_replaced_by_a_whole_one_only(file, tmp_path, capsys):
     assert out.read_text() == "what was there"
     assert run(file, out, "--to", "label-studio") == 0
     assert len(json.loads(out.read_text())) == 8
+
+
+def test_what_is_no_file_is_not_replaced(file, tmp_path, capsys):
+    """As root, a result called /dev/null would take the place of the device."""
+    pipe = tmp_path / "out.jsonl"
+    os.mkfifo(pipe)
+    assert run(file, pipe) == 1
+    assert capsys.readouterr().err == f"nisba: {pipe}: is no file that can be replaced\n"
+    assert pipe.is_fifo()
 
 
 def test_a_packed_file_is_read(file, tmp_path):

@@ -9,6 +9,7 @@ from nisba.files import FormatError
 from nisba.formats import columns, jsonl, standoff, trec
 from nisba.formats.columns import Columns
 from nisba.schema import Document
+from tests.memory import peak
 
 DOC = "<DOC>\n<DOCNO>{}</DOCNO>\n<CAT>sport</CAT>\n<TITLE>{}</TITLE>\n<TIME></TIME>\n<TEXT>\n{}\n \n</TEXT>\n</DOC>"
 PLAIN = Columns(labels={"PERS": "PER", "ORG": "ORG", "LOC": "LOC"}, ignored=["DATE"])
@@ -60,6 +61,22 @@ def test_tagged_articles_from_file_folder_and_archive(tmp_path):
     assert [d.id for d in trec.read(folder / "b.txt")] == ["b"]
     assert next(trec.read(folder)).meta == {"category": "sport"}
     assert sorted(p.name for p in tmp_path.iterdir()) == ["corpus", "corpus.zip"]  # nothing was unpacked
+
+
+def test_hostile_tagged_articles_are_refused_within_bounded_memory(tmp_path):
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    with (folder / "a.txt").open("wb") as stream:
+        stream.truncate(1 << 30)  # takes no place
+    (folder / "b.txt").write_text("<DOC>" * (1 << 21))
+    most, message = peak(lambda: list(trec.read(folder)))
+    assert message.startswith(f"{folder / 'a.txt'}: is longer than 16,777,216 bytes: «")
+    assert f"{folder / 'b.txt'}:1: <DOC> is never closed" in message
+    assert message.endswith("and perhaps more: reading ended after 1,000 problems")
+    assert most < 1 << 26
+    most, message = peak(lambda: list(trec.read(folder / "a.txt")))
+    assert "is longer than 16,777,216 bytes" in message
+    assert most < 1 << 21
 
 
 def test_tagged_articles_with_faults_are_all_named(tmp_path):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
 from nisba import builders, checkpoint, config, decode, fit, predict, runs
@@ -189,8 +190,8 @@ def test_interrupted_equals_uninterrupted(whole, place, monkeypatch):
     name = {"step": "0000-step-000001", "last step": f"0000-step-{steps:06d}", "epoch": "0001-step-000000"}[place]
     write = Checkpoints._write
 
-    def stop(self, progress):
-        write(self, progress)
+    def stop(self, progress, files):
+        write(self, progress, files)
         if (progress.epoch, progress.step) == {"step": (0, 1), "last step": (0, steps), "epoch": (1, 0)}[place]:
             raise KeyboardInterrupt
 
@@ -260,6 +261,38 @@ def test_one_process_equals_two(settings, root, tmp_path):
         environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
         done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=root, timeout=500, check=False)
         assert done.returncode == 0, done.stderr[-2000:]
+    assert losses(one) == pytest.approx(losses(two), abs=1e-5)
+    assert_close(weights(one), weights(two), 1e-5)
+
+
+@pytest.mark.training
+def test_two_processes_with_a_shard_each_equal_one(settings, root, tmp_path, monkeypatch):
+    """FSDP2 as in configs/accelerate/fsdp.yaml: it takes up what one process has begun, and one process what it has left."""
+    one, two, interrupts, step = settings("one", epochs=1), settings("two", epochs=1), Interrupts(), Learner.step
+    fit.fit(one)
+
+    def asked(self, **options):
+        step(self, **options)
+        interrupts.asked = True
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Learner, "step", asked)
+        with pytest.raises(Stopped, match="behind step 1 of epoch 1"):
+            fit.fit(two, interrupts=interrupts)
+    file = tmp_path / "two.yaml"
+    file.write_text(config.dump(two), encoding="utf-8")
+    given = yaml.safe_load((root / "configs" / "accelerate" / "fsdp.yaml").read_text())["fsdp_config"]
+    variables = {"FSDP_TRANSFORMER_CLS_TO_WRAP": given.pop("fsdp_transformer_layer_cls_to_wrap")}
+    variables |= {name.upper(): str(value).lower() if isinstance(value, bool) else str(value) for name, value in given.items()}
+    environment = os.environ | variables | {"ACCELERATE_USE_FSDP": "true", "ACCELERATE_TORCH_DEVICE": "cpu"}
+    environment |= {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    command += ["-m", "tests.sharded", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=root, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "going on behind step 1 of epoch 1" in done.stdout
+    assert done.stdout.count("stopped behind step 3 of epoch 1") == 2
+    fit.fit(two)
     assert losses(one) == pytest.approx(losses(two), abs=1e-5)
     assert_close(weights(one), weights(two), 1e-5)
 

@@ -1,6 +1,5 @@
 import io
 import json
-import zipfile
 from dataclasses import replace
 
 import pytest
@@ -8,32 +7,14 @@ from cassis import Cas, TypeSystem, load_cas_from_json, load_cas_from_xmi, load_
 from hypothesis import HealthCheck, given, settings
 
 from nisba.files import FormatError
-from nisba.formats import archives, cas, cas_json, xmi
+from nisba.formats import cas, cas_json, xmi
 from nisba.formats.cas_document import structures
 from nisba.formats.cas_types import ARTICLE, CLAIM, FRAGMENT, LINK, NAME, TYPES, descriptor
 from nisba.schema import CLAIM_TYPES, ENTITY_LABELS, ROLES, SOURCE_TYPES, STANCES, Claim, Document, Entity, Span
+from tests.cas_files import PLAIN, SAID, TEXT, problems, read, rendered
 from tests.documents import collections, documents
 
-TEXT = "😀 وقال وزير الصحة: «إن اللقاح آمن».\r\nونفى."
-SAID = Claim("c1", cue=(Span(2, 6),), source=(Span(7, 17),), content=(Span(20, 33),), source_type="role", type="direct")
-PLAIN = Document("a1", TEXT, (Entity(Span(7, 17), "PER", 0.1, ambiguous=True),), (SAID,), {"x": [1, None]})
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-
-
-def rendered(document, form=xmi):
-    return form.render(document.text, *structures(document))
-
-
-def read(data, tmp_path, name="a.xmi"):
-    file = tmp_path / name
-    file.write_bytes(data if isinstance(data, bytes) else data.encode())
-    return list(cas.read(file))
-
-
-def problems(data, tmp_path, name="a.xmi"):
-    with pytest.raises(FormatError) as error:
-        read(data, tmp_path, name)
-    return error.value.problems
 
 
 @quick
@@ -128,44 +109,6 @@ def test_other_layers_and_features_are_passed_over(tmp_path):
     expected = [Document("a", TEXT, (Entity(Span(7, 17), "PER"),))]
     assert read(their.to_xmi(), tmp_path) == expected
     assert read(their.to_json(), tmp_path, "a.json") == expected
-
-
-def zipped(members):
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
-    return stream.getvalue()
-
-
-def test_exports_of_documents_and_projects(tmp_path):
-    named, other = Document("n1.txt", TEXT), Document("n2", TEXT, (Entity(Span(7, 17), "ORG"),))
-    single = zipped({"n1.xmi": rendered(PLAIN), "TypeSystem.xml": descriptor(), "__MACOSX/n1.xmi": "x", ".hidden.xmi": "x"})
-    assert read(single, tmp_path, "a.zip") == [PLAIN]
-    several = zipped({"x/n1.xmi": rendered(named), "n2.json": rendered(other, cas_json)})
-    assert {d.id for d in read(several, tmp_path, "a.zip")} == {"n1.txt", "n2"}
-    project = {
-        "exportedproject.json": "{}",
-        "source/n1.txt": TEXT,
-        "annotation_ser/n1.txt/anna.ser": "x",
-        "annotation/n1.txt/INITIAL_CAS.zip": "x",
-        "annotation/n1.txt/anna.zip": zipped({"anna.xmi": "x"}),
-        "annotation/n1.txt/bert.zip": zipped({"bert.xmi": "x"}),
-        "curation/n1.txt/CURATION_USER.zip": zipped({"n1.txt.xmi": rendered(PLAIN), "TypeSystem.xml": descriptor()}),
-        "annotation/n2/anna.json": rendered(other, cas_json),
-    }
-    assert sorted(read(zipped(project), tmp_path, "p.zip"), key=lambda d: d.id) == [PLAIN, other]
-    del project["curation/n1.txt/CURATION_USER.zip"]
-    (problem,) = problems(zipped(project), tmp_path, "p.zip")
-    assert "annotation/n1.txt/*: annotated by anna, bert, and nobody curated it" in problem
-    assert problem.startswith(str(tmp_path / "p.zip"))
-
-
-def test_names_of_documents_come_from_the_files_where_these_say_none(tmp_path):
-    bare = "\n".join(line for line in rendered(PLAIN).split("\n") if "nisba:Article" not in line)
-    assert read(bare, tmp_path, "n7.xmi")[0].id == "n7"
-    export = {"annotation/n1.txt/anna.zip": zipped({"anna.xmi": bare, "TypeSystem.xml": ""})}
-    assert read(zipped(export), tmp_path, "p.zip")[0].id == "n1"
 
 
 SPACES = {"xmi": "http://www.omg.org/XMI", "cas": "http:///uima/cas.ecore", "nisba": "http:///nisba.ecore"}
@@ -286,38 +229,6 @@ def test_damaged_json(tmp_path, data, message):
     found = "\n".join(problems(data, tmp_path, "a.json"))
     assert found.startswith(f"{tmp_path / 'a.json'}: ")
     assert message in found
-
-
-@pytest.mark.parametrize(
-    ("members", "message"),
-    [
-        ({"../a.xmi": "x"}, "a name in the archive leads outside: «../a.xmi»"),
-        ({"/a.xmi": "x"}, "leads outside: «/a.xmi»"),
-        ({"a\\..\\b.xmi": "x"}, "leads outside"),
-        ({"C:/a.xmi": "x"}, "leads outside"),
-        ({"a.txt": "x"}, "holds no CAS; export as UIMA CAS XMI or UIMA CAS JSON"),
-        ({"annotation/n1/anna.tsv": "x", "annotation/n1/INITIAL_CAS.zip": "x"}, "holds no CAS"),
-        ({"a.zip": zipped({"b.zip": zipped({})})}, "a.zip/b.zip: an archive in an archive in an archive"),
-        ({"a.zip": "x"}, "a.zip/a.zip: not a zip archive that can be read"),
-        ({"a.xmi": "x" * 40}, "a.zip/a.xmi: is longer than 32 bytes"),
-        ({f"{i}.xmi": "x" * 30 for i in range(4)}, "a.zip/3.xmi: the archive holds more than 100 bytes"),
-        ({f"{i}.xmi": "x" for i in range(9)}, "holds more than 8 files"),
-    ],
-)
-def test_hostile_archives(tmp_path, monkeypatch, members, message):
-    monkeypatch.setattr(cas, "LIMIT", 32 if "a.xmi" in members else 1 << 20)
-    monkeypatch.setattr(archives, "TOTAL", 100 if "3.xmi" in members and len(members) == 4 else 1 << 20)
-    monkeypatch.setattr(archives, "MEMBERS", 8)
-    assert message in "\n".join(problems(zipped(members), tmp_path, "a.zip"))
-    assert {file.name for file in tmp_path.iterdir()} == {"a.zip"}
-
-
-def test_a_bomb_and_a_damaged_archive(tmp_path):
-    assert "is longer than 16,777,216 bytes" in problems(zipped({"a.xmi": b" " * (cas.LIMIT + 5)}), tmp_path, "a.zip")[0]
-    whole = zipped({"a.xmi": rendered(PLAIN)})
-    assert "not a zip archive" in problems(whole[:-30], tmp_path, "b.zip")[0]
-    broken = whole[:60] + bytes(b ^ 0xFF for b in whole[60:80]) + whole[80:]
-    assert "a.xmi: cannot be unpacked: " in problems(broken, tmp_path, "c.zip")[0]
 
 
 def test_all_problems_of_a_folder_and_what_is_right_beside_them(tmp_path):

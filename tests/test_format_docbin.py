@@ -7,14 +7,16 @@ from dataclasses import replace
 import pytest
 import srsly
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from spacy.tokens import Doc, DocBin
 from spacy.tokens import Span as Run
 from spacy.vocab import Vocab
 
 from nisba.files import FormatError
-from nisba.formats import docbin, docbin_bytes
+from nisba.formats import docbin, docbin_bytes, packing
 from nisba.schema import Claim, Document, Entity, Span
 from tests.documents import collections
+from tests.memory import peak
 
 TEXT = "😀 وقال وزير الصحة: «إن اللقاح آمن»."
 SAID = Claim(
@@ -22,6 +24,15 @@ SAID = Claim(
 )
 PLAIN = Document("a", TEXT, (Entity(Span(7, 17), "PER", 0.5, ambiguous=True),), (SAID,), {"x": [1, None, 10**30]})
 REPORT = Document("b", "ORG  قال DET:\n نعم ", (Entity(Span(0, 3), "ORG"),), (), {"layers": ["names"]})
+
+
+numbers = st.one_of(st.integers(-(1 << 63), (1 << 64) - 1), st.floats(allow_nan=False))
+scalars = st.one_of(st.none(), st.booleans(), numbers, st.binary(max_size=300), st.text(max_size=300))
+messages = st.recursive(
+    scalars,
+    lambda inner: st.one_of(st.lists(inner, max_size=20), st.dictionaries(st.text(max_size=40), inner, max_size=20)),
+    max_leaves=20,
+)
 
 
 def read(docs, tmp_path):
@@ -149,7 +160,9 @@ class Evil:
         (edited(lambda m: None)[:-20], "not a whole DocBin: cut short"),
         (edited(lambda m: None) + b"x", "something stands behind it"),
         (zlib.compress(b"\xc1"), "the file: not msgpack"),
-        (zlib.compress(b"\xdd\xff\xff\xff\xff" * 2000), "the file: not msgpack"),
+        (zlib.compress(b"\xdd\xff\xff\xff\xff" * 2000), "the file: holds more than 1,048,576 values"),
+        (zlib.compress(b"\xdd\x00\x0f\xff\xf0"), "the file: not msgpack"),
+        (zlib.compress(b"\xc6\xff\xff\xff\xff"), "the file: not msgpack"),
         (zlib.compress(pickle.dumps(Evil())), "the file: not msgpack"),
         (zlib.compress(srsly.msgpack_dumps([1])), "not a DocBin: «[1]»"),
         (edited(lambda m: m.pop("strings")), "strings: must be a list of str: «None»"),
@@ -199,6 +212,47 @@ def test_bombs(tmp_path, monkeypatch):
     monkeypatch.setattr(docbin, "LIMIT", 100)
     with pytest.raises(FormatError, match=r"^[^:]*a\.spacy: is longer than 100 bytes"):
         list(docbin.read(file))
+
+
+def test_hostile_files_are_refused_within_bounded_memory(tmp_path):
+    def refused(data):
+        file = tmp_path / "a.spacy"
+        file.write_bytes(data)
+        return peak(lambda: list(docbin.read(file)))
+
+    endless = tmp_path / "b.spacy"
+    with endless.open("wb") as stream:
+        stream.truncate(1 << 30)  # takes no place
+    most, message = peak(lambda: list(docbin.read(endless)))
+    assert f"{endless}: is longer than 268,435,456 bytes" in message
+    assert most < 1 << 21
+    for value in (b"\x90", b"\x80", b"\xc0"):  # a gigabyte of lists, or nearly, out of a few kilobytes
+        most, message = refused(zlib.compress(b"\xdd\x01\x00\x00\x00" + value * (1 << 24)))
+        assert "the file: holds more than 1,048,576 values" in message
+        assert most < 1 << 26
+    word = "س" * (1 << 20)
+    doc = Doc(Vocab(), words=[word] * 500, spaces=[False] * 500)
+    most, message = refused(DocBin(attrs=["ORTH"], docs=[doc]).to_bytes())
+    assert "document 1: is longer than 16,777,216 characters" in message
+    assert most < 1 << 26
+    most, message = refused(edited(lambda m: m.update(lengths=b"x" * (1 << 24 | 1))))
+    assert "lengths: must be bytes, 4 for each number: «b'xxx" in message
+    assert most < 1 << 27
+
+
+@given(messages)
+def test_values_are_counted_as_msgpack_makes_them(value):
+    def many(value):
+        items = [*value.keys(), *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
+        return 1 + sum(map(many, items))
+
+    data = srsly.msgpack_dumps(value)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packing, "VALUES", many(value))
+        assert packing.loaded(data, "x") == value
+        patch.setattr(packing, "VALUES", many(value) - 1)
+        with pytest.raises(FormatError, match="x: holds more than"):
+            packing.loaded(data, "x")
 
 
 def test_writing_is_whole_or_not_at_all(tmp_path):

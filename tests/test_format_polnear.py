@@ -96,6 +96,16 @@ def test_marks_of_several_lines_and_several_marks_of_a_role(corpus):
         ("Content 91 96	roads", "Content 85 96	about roads", "10: A: E2: cue, content: two roles share [85, 90)"),
         ("E1	", "E1 ", "6: A: does not begin with the id of an annotation and a tab: «E1 Attribution:T5"),
         ("E2	Attribution-no-source:T8", "E2	Attribution-no-source", "10: A: an event needs «LABEL:TRIGGER»"),
+        ("Source 29 45", "Source 45 29", "3: A: offsets are reversed or empty: «T3 Source 45 29 the mayor's aide»"),
+        ("Source 29 45", "Source 29 x", "3: A: a mark needs a label and offsets, «LABEL START END;START END»: «T3 Source 29 x"),
+        ("	the mayor's aide", "", "3: A: a mark needs the text that it covers: «T3 Source 29 45»"),
+        ("10 28;59 70", "10 28;20 32", "2: A: fragments overlap: «T2 Content 10 28;20 32 “Taxes will fall,” “and soon.”»"),
+        ("T4	Cue", "T3	Cue", "4: A: the id is given twice: «T3 Cue 46 58 said Monday,»"),
+        ("Attribution:T5", "Attribution:T9", "6: A: E1: its trigger is no mark of the file: «T9»"),
+        ("Attribution:T5", "Attribution:T4", "6: A: E1: its trigger is a Cue, not a Attribution: «said Monday,»"),
+        ("91 96	roads", "191 196	roads", "8: A: T7 Content: [191, 196) runs beyond the end of the text (110 characters), not"),
+        ("#1	AnnotatorNotes", "#1	AnnotatorNotes of", "11: A: a note needs a kind and a target: «#1 AnnotatorNotes of"),
+        ("#1	AnnotatorNotes E2", "R1	Same Arg1:T3 Arg2:T4", "11: A: a relation has no place in a document: «R1 Same Arg1:T3"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(corpus, old, new, problem):

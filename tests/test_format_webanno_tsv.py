@@ -220,6 +220,78 @@ def test_what_inception_exports(file):
     }
 
 
+SPANS = "#FORMAT=WebAnno TSV 3.3\n#T_SP=x.Span|value\n\n\n"
+SLOTS = "#FORMAT=WebAnno TSV 3.3\n#T_SP=x.S|\n#T_SP=x.Host|ROLE_x.Host:links_x.Link|{}\n\n\n"
+NAMED = "#FORMAT=WebAnno TSV 3.3\n#T_SP=de.tudarmstadt.ukp.dkpro.core.api.ner.type.NamedEntity|identifier|value\n\n\n"
+
+
+@pytest.mark.parametrize(
+    ("rows", "text", "layers"),
+    [
+        (
+            SPANS + "#Text=نعم 😊 .\n1-1	0-3	نعم	_	\n1-2	4-6	😊	*	\n1-3	7-8	.	_	\n",
+            "نعم 😊 .",
+            {"x.Span": 1},
+        ),
+        (
+            SPANS + "#Text=نعم\n#Text=لا .\n1-1	0-3	نعم	*	\n1-2	4-6	لا	_	\n1-3	7-8	.	_	\n",
+            "نعم\nلا .",
+            {"x.Span": 1},
+        ),
+        (SPANS + "#Text=نعم\\tلا\n1-1	0-3	نعم	*	\n1-2	4-6	لا	_	\n", "نعم\tلا", {"x.Span": 1}),
+        (SPANS + "#Text=نعم\n1-1	1-4	نعم	*	\n", " نعم", {"x.Span": 1}),
+        (
+            SPANS + "#Text=نعم\n1-1	0-3	نعم	x\\[0\\]	\n\n#Text=لا\n2-1	5-7	لا	a.b:c	\n",
+            "نعم\n لا",
+            {"x.Span": 2},
+        ),
+        (
+            SPANS + "#Text=نعم\n1-1	0-3	نعم	a[1]|b[2]	\n1-1.1	0-0		c[3]	\n1-1.2	1-3	عم	d[4]	\n",
+            "نعم",
+            {"x.Span": 4},
+        ),
+        (SPANS + "#Text=نعم\n1-1	0-3	نعم	P[1]	\n\n#Text=لا\n2-1	4-6	لا	P[1]	\n", "نعم\nلا", {"x.Span": 1}),
+        (
+            SLOTS.format("x.S")
+            + "#Text=قال لا\n1-1	0-3	قال	_	a;b	1-2[1];1-2[2]	\n1-2	4-6	لا	*[1]|*[2]	_	_	\n",
+            "قال لا",
+            {"x.Host": 1, "x.S": 2},
+        ),
+        (
+            SLOTS.format("uima.tcas.Annotation")
+            + "#Text=قال لا\n1-1	0-3	قال	_	_	*	\n1-2	4-6	لا	*	_	_	\n",
+            "قال لا",
+            {"x.Host": 1, "x.S": 1},
+        ),
+    ],
+    ids=[
+        "emoji",
+        "line break",
+        "tab",
+        "space before",
+        "values like syntax",
+        "stacks and parts",
+        "two sentences",
+        "slots",
+        "no slot",
+    ],
+)
+def test_what_the_tests_of_inception_hold(file, rows, text, layers):
+    """Facts of its own reference files, in other words (inception-io-webanno-tsv/src/test/resources/tsv3-suite)."""
+    document = file(rows)
+    assert document.text == text
+    assert document.meta == {"webanno_layers": layers}
+
+
+def test_names_of_inception_without_a_label_of_ours(file):
+    row = "#Text=علي لا\n1-1	0-3	علي	{}	\n1-2	4-6	لا	_	_	\n"
+    assert file(NAMED + row.format("*	PER")).entities == (Entity(Span(0, 3), "PER"),)
+    assert file(NAMED + row.format("*	*")) == [" a1: line 6: label: must be one of PER, ORG, LOC, MISC: «None»"]
+    assert file(NAMED + row.format("*	OTH")) == [" a1: line 6: label: must be one of PER, ORG, LOC, MISC: «'OTH'»"]
+    empty = NAMED + "#Text=لا\n1-1	0-2	لا	_	_	\n1-1.1	2-2		*	PER	\n"
+    assert file(empty) == [" a1: line 7: span: [2, 2) is reversed, empty or negative"]
+
+
 def test_files_of_older_versions(file):
     old = (
         EXPORT.replace("TSV 3.3", "TSV 3.1")
@@ -292,6 +364,16 @@ def test_what_is_wrong_is_named(file, old, new, problem):
 def test_files_that_are_none(file, text):
     assert all(re.match(r"[0-9]+: a1: ", problem) for problem in file(text))
     assert file(text)
+
+
+def test_a_file_that_is_cut_between_rows(file):
+    rows = FILE.splitlines(keepends=True)
+    ends = [i for i, row in enumerate(rows) if row[0].isdigit() and row.split("\t")[2].isalpha()]
+    assert len(ends) == 9
+    for end in ends:
+        problems = file("".join(rows[:end]))
+        assert problems[-1].startswith(f"{end + 1}: a1: "), rows[end]
+    assert problems == [f"{end + 1}: a1: no tokens stand for the end of the text: «نفى.»"]
 
 
 def test_slots_without_numbers(file):

@@ -21,7 +21,8 @@ from tests.test_scripts import script
 
 COLUMNS = Columns()
 LINES = [json.dumps({"id": f"d{n}", "text": f"خبر {n}"}, ensure_ascii=False) if n % 7 else "{oops" for n in range(30)]
-TOLD = {"out.jsonl", "out.jsonl.errors.jsonl", "out.jsonl.progress.json"}
+LEFT = {"out.jsonl", "out.jsonl.errors.jsonl"}
+TOLD = LEFT | {"out.jsonl.progress.json"}  # by a run that was asked to go on
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +93,7 @@ def test_every_document_once_in_order_and_every_error_told(source, out):
     assert all(row["entities"] == [{"start": 0, "end": 3, "label": "PER", "score": 0.25}] for row in rows)
     told = [json.loads(line) for line in out.with_name("out.jsonl.errors.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [(row["position"], row["file"], row["line"]) for row in told] == [(n + 1, "in.jsonl", n + 1) for n in range(0, 30, 7)]
-    assert names(out) == TOLD
+    assert names(out) == LEFT
     assert [len(group) for group in model.groups] == [3, 3, 4, 3, 4, 3, 4, 1]
 
 
@@ -100,7 +101,7 @@ def test_without_errors_there_is_no_file_of_errors_and_an_old_one_goes(source, o
     run(source, out)
     source.write_text('{"text": "نعم"}', encoding="utf-8")
     run(source, out)
-    assert names(out) == TOLD - {"out.jsonl.errors.jsonl"}
+    assert names(out) == {"out.jsonl"}
     assert json.loads(out.read_text(encoding="utf-8"))["id"] == "1"
 
 
@@ -141,11 +142,12 @@ def test_a_process_that_ends_anywhere_is_taken_up(form, source, out, whole, monk
         for path in out.parent.iterdir():
             path.unlink()
         code = ends_at(number, lambda: run(source, out))
-        summary = run(source, out, resume=True)
-        assert (summary.documents, summary.errors) == (25, 5), number
+        if code == 9:
+            summary = run(source, out, resume=True)
+            assert (summary.documents, summary.errors) == (25, 5), number
         found, errors = results(out)
         assert (gzip.decompress(found) if form == ".jsonl.gz" else found, errors) == whole, number
-        assert names(out) == {name.replace(".jsonl", form, 1) for name in TOLD}, number
+        assert names(out) == {name.replace(".jsonl", form, 1) for name in (TOLD if code == 9 else LEFT)}, number
         number += 1
     assert code == 0
     assert number > (35 if form == ".jsonl" else 10)
@@ -159,10 +161,10 @@ def test_one_of_two_processes_that_ends_anywhere_is_taken_up(source, out, whole,
         for path in out.parent.iterdir():
             path.unlink()
         codes = [ends_at(number, lambda rank=rank: run(source, out, rank=rank)) for rank in ranks]
-        for rank in ranks:
+        for rank in ranks if 9 in codes else ():
             run(source, out, rank=rank, resume=True)
         assert results(out) == whole, number
-        assert names(out) == TOLD, number
+        assert names(out) == (TOLD if 9 in codes else LEFT), number
         number += 1
     assert codes == [0, 0]
     assert number > 15
@@ -178,25 +180,25 @@ def test_interrupted_again_and_again(source, out, whole):
 
 
 @pytest.mark.parametrize("world", [2, 3, 20])
-@pytest.mark.parametrize("order", [1, -1])
-def test_several_processes_make_what_one_makes(world, order, source, out, whole):
+@pytest.mark.parametrize(("order", "resume"), [(1, True), (-1, True), (1, False)])
+def test_several_processes_make_what_one_makes(world, order, resume, source, out, whole):
     model = Model()
     for number in range(world)[::order]:
         assert not out.exists()
-        run(source, out, model, rank=Rank(number, world))
+        run(source, out, model, rank=Rank(number, world), resume=resume)
     assert results(out) == whole
-    assert names(out) == TOLD
+    assert names(out) == (TOLD if resume else LEFT)
     alone = Model()
     run(source, out.with_name("alone.jsonl"), alone)
     assert sorted(model.groups) == sorted(alone.groups)
-    for number in range(world):  # one that starts again late finds the result
+    for number in range(world if resume else 0):  # one that starts again late finds the result
         assert run(source, out, None, rank=Rank(number, world), resume=True).documents == 25
     assert results(out) == whole
 
 
 def test_a_late_process_does_not_begin_what_is_done(source, out):
-    run(source, out, rank=Rank(1, 2))
-    run(source, out, rank=Rank(0, 2))
+    run(source, out, rank=Rank(1, 2), resume=True)
+    run(source, out, rank=Rank(0, 2), resume=True)
     model = Model()
     run(source, out, model, rank=Rank(1, 2), resume=True)
     assert model.groups == []
@@ -286,7 +288,7 @@ def test_another_number_of_processes_is_told(source, out, whole):
         run(source, out, rank=Rank(1, 2), overwrite=True)
     run(source, out, overwrite=True)
     assert results(out) == whole
-    assert names(out) == TOLD
+    assert names(out) == LEFT
     with pytest.raises(KeyboardInterrupt):
         run(source, out, Model(KeyboardInterrupt(), at=3))
     with pytest.raises(JournalError, match="left by another number"):
@@ -312,7 +314,7 @@ def test_parts_that_are_not_what_the_journal_says(source, out):
 
 
 def test_a_finished_result_is_told_and_stays_until_the_next_is_whole(source, out, whole):
-    run(source, out)
+    run(source, out, resume=True)
     model = Model()
     summary = run(source, out, model, resume=True)
     assert (summary.documents, summary.before, model.groups) == (25, 25, [])
@@ -329,6 +331,45 @@ def test_a_finished_result_is_told_and_stays_until_the_next_is_whole(source, out
     out.unlink()
     run(source, out, resume=True)
     assert results(out) == whole
+    run(source, out)
+    assert names(out) == LEFT
+
+
+@pytest.mark.parametrize("rank", [Rank(), Rank(0, 2)])
+def test_a_result_that_nothing_is_known_of_is_neither_taken_for_this_one_nor_done_again(rank, source, out, whole):
+    run(source, out)
+    model = Model()
+    for _ in range(2):
+        with pytest.raises(JournalError, match=r"out\.jsonl: is there, and no run that could go on; without --resume it"):
+            run(source, out, model, rank=rank, resume=True)
+    assert (results(out), names(out), model.groups) == (whole, LEFT, [])
+
+
+def test_a_run_of_several_that_was_to_replace_an_older_result_goes_on(source, out, whole):
+    out.write_text("old")
+    with pytest.raises(KeyboardInterrupt):
+        run(source, out, Model(KeyboardInterrupt(), at=3), rank=Rank(0, 2))
+    run(source, out, rank=Rank(1, 2), resume=True)  # which had not begun
+    assert out.read_text() == "old"
+    run(source, out, rank=Rank(0, 2), resume=True)
+    assert results(out) == whole
+
+
+def test_two_that_end_at_once(source, out, whole, monkeypatch):
+    """The second comes when the first has put all together and taken the journals away."""
+    summaries = []
+
+    def finish(places, form, *, keep, finish=job.finish):
+        if places.rank.number == 0:
+            summaries.append(run(source, out, rank=Rank(1, 2)))
+            assert names(out) == LEFT
+        return finish(places, form, keep=keep)
+
+    monkeypatch.setattr(job, "finish", finish)
+    summaries.append(run(source, out, rank=Rank(0, 2)))
+    assert sum(summary.documents for summary in summaries) == 25
+    assert results(out) == whole
+    assert names(out) == LEFT
 
 
 def test_only_one_process_writes_a_part(source, out):
@@ -349,7 +390,7 @@ def test_an_interruption_before_the_first_block_leaves_nothing(source, out, whol
     assert "out.jsonl.progress.json" in names(out)
     run(source, out)
     assert results(out) == whole
-    assert names(out) == TOLD
+    assert names(out) == LEFT
 
 
 def test_strict_stops_at_the_first_and_keeps_what_is_done(source, out, whole):

@@ -220,14 +220,20 @@ def test_predictions_say_nothing_of_older_annotation(built):
     assert found.meta == {"category": "sport"}
 
 
-@pytest.mark.parametrize("kind", ["Bert", "XLMRoberta", "Electra", "DistilBert"])
-def test_packed_windows_are_read_as_padded_ones(kind, tiny, seeds):
-    """Encoders that packed attention serves read windows of any lengths as they do in padded batches; others are padded."""
+def networks(kind, tiny, seeds):
+    """An encoder of that kind with random weights, and a padded batch."""
     torch.manual_seed(0)
     sizes = {"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 32, "vocab_size": 3000, "pad_token_id": 1}
     names = getattr(transformers, f"{kind}ForTokenClassification")(getattr(transformers, f"{kind}Config")(**sizes)).eval()
-    network = NisbaModel(names, roles=len(ROLE_TAGS), source_types=3, stances=3, window=64)
-    batch = collate(list(encode_all(seeds[:3], load_tokenizer(str(tiny)), window=64)), None, pad=1)
+    network = NisbaModel(names, roles=len(ROLE_TAGS), source_types=3, stances=3, window=64).eval()
+    return network, collate(list(encode_all(seeds[:3], load_tokenizer(str(tiny)), window=64)), None, pad=1)
+
+
+@pytest.mark.parametrize("kind", ["Bert", "XLMRoberta", "Electra", "DistilBert"])
+def test_packed_windows_are_read_as_padded_ones(kind, tiny, seeds):
+    """Encoders that packed attention serves read windows of any lengths as they do in padded batches; others are padded."""
+    network, batch = networks(kind, tiny, seeds)
+    names = network.names
     assert len(set(batch.attention_mask.sum(1).tolist())) > 2
     real = batch.attention_mask.bool()
     with torch.no_grad():
@@ -252,7 +258,24 @@ def test_packed_attention_keeps_windows_apart():
     assert runs([]) == []
 
 
-def test_bfloat16_is_the_encoder_alone(saved, seeds):
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["Bert", "XLMRoberta", "Electra", "DistilBert"])
+def test_bfloat16_is_the_products_of_the_layers(kind, tiny, seeds):
+    """Of encoders that packed attention serves; others are rounded as a whole. What comes out is near, and in single precision."""
+    network, batch = networks(kind, tiny, seeds)
+    packable(network.names)
+    exact, exact_words = network.read(batch)
+    predict.halve(network)
+    found, words = network.read(batch)
+    assert (found.dtype, words.dtype) == (torch.float32, torch.float32)
+    assert 0 < float((words - exact_words).abs().mean()) < 0.02 * float(exact_words.abs().mean())
+    assert 0 < float((found - exact).abs().mean()) < 0.02 * float(exact.abs().mean())
+    whole = {name for name, weight in network.names.named_parameters() if weight.dtype == torch.float32}
+    assert bool(whole) == (kind != "DistilBert")
+    assert all("embeddings" in name or "LayerNorm" in name or "classifier" in name for name in whole)
+
+
+def test_bfloat16_leaves_the_claim_heads(saved, seeds):
     quick = load(saved, precision="bf16")
     assert (quick.precision, load(saved).precision) == ("bf16", "fp32")
     assert {weight.dtype for weight in quick.model.claims.parameters()} == {torch.float32}

@@ -242,6 +242,8 @@ def test_what_is_refused_before_ray_starts(articles, model, tmp_path, monkeypatc
     refused("precision auto: machines may not agree", precision="auto")
     refused("no such file or folder", source=str(tmp_path / "none"))
     refused("no column «body»", text="body")
+    refused("out: is, or lies in, what is read", source=str(tmp_path))
+    refused("out: is, or lies in, what is read", source=str(tmp_path / "out"))
     assert not list(tmp_path.iterdir())
 
 
@@ -252,6 +254,33 @@ def test_no_cluster_where_one_is_named(articles, model, tmp_path, monkeypatch):
     with pytest.raises(RayError, match=r"^RAY_ADDRESS 127\.0\.0\.1:1: no Ray: Connection refused$"):
         engine.predict(articles, str(tmp_path / "out"), model=model)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_ray_that_does_not_start(articles, model, tmp_path, monkeypatch):
+    def init(**_):
+        raise Exception("The current node timed out during startup.\nMany words.")  # noqa: TRY002 - as Ray does
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(RayError, match=r"^no Ray: The current node timed out during startup\.$"):
+        engine.predict(articles, str(tmp_path / "out"), model=model)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "expected"),
+    [
+        ("/a", "/a", True),
+        ("/a", "/a/b/c", True),
+        ("/a", "/ab", False),
+        ("/a/b", "/a", False),
+        ("s3://a/b", "s3://a/b/c/", True),
+        ("s3://a/b/", "s3://a/c", False),
+        ("/a", "s3://a/b", False),
+    ],
+)
+def test_a_result_where_texts_are_read(folder, name, expected):
+    assert engine.held(folder, name) == expected
 
 
 @pytest.mark.parametrize(("total", "rows"), [(1, 64), (400, 64), (9945, 128), (30_000, 448), (10**6, 512)])

@@ -15,11 +15,10 @@ from nisba.labels import ROLE_TAGS
 
 RUN = """
 import signal, sys
-from nisba import ray
-signal.signal(signal.SIGTERM, signal.default_int_handler)
-source, output, model = sys.argv[1:]
-print(ray.predict(source, output, model=model, device="cpu", rows=64))
+from nisba.cli import main
+code = main(sys.argv[1:])
 assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+sys.exit(code)
 """
 
 
@@ -39,18 +38,18 @@ def test_the_answers_are_those_of_one_process(model, seeds, tmp_path):
     texts = [line for document in seeds for line in document.text.splitlines() if len(line) > 40][:150]
     pq.write_table(pa.table({"text": [*texts, None], "id": list(range(151))}), tmp_path / "in.parquet")
     environment = os.environ | {"OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0"}
-    started = subprocess.run(
-        [sys.executable, "-c", RUN, "in.parquet", "out", model],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert started.returncode == 0, started.stderr
-    assert started.stdout.startswith("150 documents, 1 errors, ")
-    command = ["-m", "nisba", "predict", "--model", model, "--input", "in.parquet", "-o", "plain.parquet", "--device", "cpu"]
-    subprocess.run([sys.executable, *command], cwd=tmp_path, env=environment, capture_output=True, check=True)
+    options = ["predict", "--model", model, "--input", "in.parquet", "--device", "cpu"]
+
+    def run(*arguments):
+        command = [sys.executable, "-c", RUN, *options, *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    started = run("--engine", "ray", "--workers", "2", "-o", "out")
+    assert (started.returncode, started.stdout) == (0, ""), started.stderr
+    last = started.stderr.splitlines()[-1]  # behind a word of Ray's own
+    assert last.startswith("150 documents, 1 errors, ")
+    assert last.endswith(" MB/s: out")
+    assert run("-o", "plain.parquet").returncode == 0
     plain = pq.read_table(tmp_path / "plain.parquet")
     assert any(plain.column("claims").to_pylist())
     assert pq.read_table(tmp_path / "out").equals(plain)

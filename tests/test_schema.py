@@ -1,9 +1,12 @@
 import json
+from itertools import combinations
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
-from nisba.schema import Claim, Document, Entity, SchemaError, Span, trim
+from nisba import schema
+from nisba.schema import ROLES, Claim, Document, Entity, SchemaError, Span, trim
 from tests.strategies import documents
 
 TEXT = "وقال وزير الصحة إن اللقاح آمن."
@@ -83,3 +86,36 @@ def test_trim_takes_off_marks_space_and_controls_only():
     text = " «نعم» \u200f. "
     assert trim(text, 0, len(text)).of(text) == "نعم"
     assert trim(text, 0, 2) is None
+
+
+@st.composite
+def fragments(draw):
+    start = draw(st.integers(0, 12))
+    return [start, start + draw(st.integers(1, 4))]
+
+
+@given(st.fixed_dictionaries({role: st.lists(fragments(), max_size=2) for role in ROLES}))
+def test_fragments_are_apart_and_in_order(roles):
+    row = {"id": "c", "type": "direct", "stance": "neutral", "source_type": "person" if roles["source"] else "implicit", **roles}
+    places = [place for spans in roles.values() for place in spans]
+    apart = all(one[1] <= other[0] or other[1] <= one[0] for one, other in combinations(places, 2))
+    if roles["content"] and apart and all(spans == sorted(spans) for spans in roles.values()):
+        assert Claim.from_dict(row).to_dict() == row | {"speaker": None}
+    else:
+        with pytest.raises(SchemaError, match=r"apart|share|needs content"):
+            Claim.from_dict(row)
+
+
+@given(documents(), st.integers(0, 3), st.text("ا .", max_size=1))
+def test_the_quick_check_passes_exactly_what_the_slow_one_finds_nothing_in(document, cut, added):
+    text = added + document.text[cut:]
+    entities = [(f"entities[{i}]", entity) for i, entity in enumerate(document.entities)]
+    slow = schema._annotation(text, entities, document.claims)
+    assert schema._annotation_sound(text, document.entities, document.claims) == (not slow)
+
+
+@pytest.mark.parametrize("fragments", [None, {"0": 1}, "12", [[1]], [[1, 2, 3]], [(1, 2)], ["12"], [{"a": 1, "b": 2}], [None]])
+def test_fragments_are_lists_of_pairs(fragments):
+    row = CLAIM.to_dict() | {"cue": fragments}
+    with pytest.raises(SchemaError, match=r"^cue: must be a list of \[start, end\] pairs"):
+        Claim.from_dict(row)

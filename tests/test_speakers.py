@@ -12,6 +12,10 @@ CASES = {
         "<cue1>قال</cue1> <src1><per>نادر الشامي</per></src1> <con1>إن الماء نظيف</con1>. <cue2>وأضاف</cue2> <src2><per>الشامي</per></src2> <con2>أنه نقي</con2>.",
         "1 | indirect | person | neutral | نادر الشامي\n2 | indirect | person | neutral | نادر الشامي",
     ),
+    "of two names in a source the longer one": (
+        "<cue1>قال</cue1> <src1>والي <per>حلب</per> <per>نادر الشامي</per></src1> <con1>إن الماء نظيف</con1>.",
+        "1 | indirect | person | neutral | نادر الشامي",
+    ),
     "an attached particle goes": (
         "زار <per>نادر الشامي</per> حلب. <con1>والماء نظيف</con1>، <cue1>وفقا</cue1> <src1><per>للشامي</per></src1>.",
         "1 | indirect | person | neutral | نادر الشامي",

@@ -90,10 +90,13 @@ def test_the_recipe_for_spark(root, model, table):
     recipe = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(recipe)
     frame = table.select(["id", "text"]).to_pandas()
-    (found,) = recipe.annotate(model)(iter([frame]))
-    assert isinstance(found, pd.DataFrame)
-    expected = Annotator(model)(table.select(["id", "text"]))
-    assert pa.Table.from_pandas(found, layout(), preserve_index=False).to_pylist() == expected.to_pylist()
+    frames = [frame, frame[1:2], frame[:0], frame[2:]]  # also one of rows that are no documents, and one without a row
+    found = list(recipe.annotate(model)(iter(frames)))
+    assert all(isinstance(part, pd.DataFrame) for part in found)
+    annotator, given = Annotator(model), [pa.Table.from_pandas(part, preserve_index=False) for part in frames]
+    assert given[0].to_pylist() == table.select(["id", "text"]).to_pylist()
+    for part, rows in zip(found, given, strict=True):
+        assert pa.Table.from_pandas(part, layout(), preserve_index=False).to_pylist() == annotator(rows).to_pylist()
     ddl = recipe.columns(layout())
     assert ddl.startswith("`id` string, `text` string, `entities` array<struct<`start`: bigint, `end`: bigint, `label`: string, ")
     assert ddl.endswith("`score`: double>>, `meta` string, `error` string")

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from nisba.decode import COMPLEMENTIZER, claim_type
+from nisba.decode import COMPLEMENTIZER, claim_type, named
 from nisba.formats import jsonl
 from nisba.lexicon import LEMMAS, is_reporting_verb, plain
+from nisba.overlaps import Overlaps
 from nisba.schema import Claim, Document, SchemaError, SourceType, Span, is_word_char, trim
 from nisba.speakers import resolve
 from nisba.text import Quotation, quotations, sentences, words
@@ -38,6 +39,7 @@ def annotate(document: Document) -> Document:
     """The article with the claims that the rules find."""
     text = document.text
     marks = [mark for mark in quotations(text) if mark.closed]
+    there = Overlaps((mark.start, mark.end, mark) for mark in marks)
     claims: list[Claim] = []
     used: list[Span] = []
     for sentence in sentences(text):
@@ -50,7 +52,7 @@ def annotate(document: Document) -> Document:
                 claim = Claim(
                     f"c{len(claims) + 1}",
                     **{role: (span,) for role, span in spans.items()},  # type: ignore[arg-type]
-                    type=claim_type(text, [spans["content"]], marks, [], cue=[spans["cue"]]),
+                    type=claim_type(text, [spans["content"]], there, named([]), cue=[spans["cue"]]),
                     source_type=_kind(spans["source"].of(text)) if "source" in spans else "implicit",
                     score=0.5,
                 )

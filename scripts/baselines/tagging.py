@@ -37,7 +37,6 @@ from nisba.predict import bare, prefer_onednn
 from nisba.rates import slope
 from nisba.schema import ROLES, Claim, Document, Entity, SourceType, Span, trim
 from nisba.speakers import resolve
-from nisba.text import quotations
 
 HEADS: dict[str, tuple[tuple[str, ...], ...]] = {"bio": (ROLES,), "parallel": tuple((role,) for role in ROLES)}  # roles by head
 TYPES: dict[str, SourceType] = {"PER": "person", "ORG": "organization", "LOC": "organization"}  # others: role
@@ -102,11 +101,11 @@ def read_off(encoded: Encoded, tags: Sequence[Sequence[int]], names: tuple[Entit
     text, words = encoded.document.text, encoded.words
     found = [span for row in tags for span in untag(row, ROLE_TAGS)]
     spans = {(i, j): span for i, j, _ in found if (span := trim(text, words[i].start, words[j - 1].end)) is not None}
-    marks, claims = quotations(text), list[Claim]()
+    marks, there, claims = decode.quoted(text), decode.named(names), list[Claim]()
     for linked in link([(i, j, role) for i, j, role in found if (i, j) in spans], encoded.sentence, front=front):
         roles = {role: tuple(spans[piece] for piece in pieces) for role, pieces in linked.items()}
         kind = source_type(roles["source"], names) if "source" in roles else "implicit"
-        form = decode.claim_type(text, roles["content"], marks, names, cue=roles.get("cue", ()))
+        form = decode.claim_type(text, roles["content"], marks, there, cue=roles.get("cue", ()))
         claims.append(Claim(f"c{len(claims) + 1}", **roles, type=form, source_type=kind))  # type: ignore[arg-type]
     return resolve(replace(encoded.document, entities=names, claims=tuple(claims)))
 

@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from nisba.encode import Encoded, Targets
+from nisba.encode import Targets, Window
 from nisba.labels import ROLE_TAGS
 from nisba.model import Batch
 
 IGNORE = -100
 SOURCE_TAGS = tuple(i for i, tag in enumerate(ROLE_TAGS) if tag.endswith("-source"))
+
+
+class Example(Protocol):
+    """What a batch needs of an encoded article; ``encode.Encoded`` says what it is."""
+
+    @property
+    def words(self) -> Sequence[object]: ...
+    @property
+    def windows(self) -> Sequence[Window]: ...
+    @property
+    def firsts(self) -> Sequence[tuple[int, int]]: ...
+    @property
+    def sentence(self) -> Sequence[int]: ...
+    @property
+    def quotation(self) -> Sequence[int]: ...
+    def reach(self, anchor: int) -> range: ...
 
 
 def steps(sizes: Sequence[int], *, budget: int, seed: int, epoch: int) -> list[list[int]]:
@@ -45,7 +62,7 @@ def shares(step: Sequence[int], sizes: Sequence[int], parts: int) -> list[list[i
     return dealt
 
 
-def collate(examples: Sequence[Encoded], labels: Sequence[Targets] | None, *, pad: int) -> Batch:
+def collate(examples: Sequence[Example], labels: Sequence[Targets] | None, *, pad: int) -> Batch:
     """Documents, with their targets in training, as one batch; windows are padded to the longest with ``pad``."""
     windows = [window for example in examples for window in example.windows]
     length = max(len(window.input_ids) for window in windows)
@@ -75,7 +92,7 @@ def collate(examples: Sequence[Encoded], labels: Sequence[Targets] | None, *, pa
     return batch
 
 
-def anchor_batch(batch: Batch, examples: Sequence[Encoded], anchors: Iterable[tuple[int, int]]) -> None:
+def anchor_batch(batch: Batch, examples: Sequence[Example], anchors: Iterable[tuple[int, int]]) -> None:
     """Set the anchors of a batch, given as (document, word), and the words in reach of each."""
     offsets = list(_offsets(len(example.words) for example in examples))
     chosen = list(anchors)
@@ -87,7 +104,7 @@ def anchor_batch(batch: Batch, examples: Sequence[Encoded], anchors: Iterable[tu
     batch.pairs = _padded(pairs, -1, width).to(device)
 
 
-def _label(batch: Batch, examples: Sequence[Encoded], labels: Sequence[Targets], offsets: list[int], length: int) -> None:
+def _label(batch: Batch, examples: Sequence[Example], labels: Sequence[Targets], offsets: list[int], length: int) -> None:
     rows = []
     for example, target in zip(examples, labels, strict=True):
         for window in example.windows:

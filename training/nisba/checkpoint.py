@@ -25,6 +25,7 @@ from nisba.descent import Learner
 from nisba.files import atomic_folder, digest
 from nisba.model import FORMAT, HEADS
 from nisba.ranks import together, told
+from nisba.sharding import dealt, fill, gathered
 
 LOG = logging.getLogger("nisba")
 LAYOUT = 3  # of a checkpoint; raised when one could be misread
@@ -80,7 +81,8 @@ class Checkpoints:
         self.root, self.learner, self.articles = root, learner, articles
         self.accelerator, self.every, self.keep = learner.accelerator, learner.train.save_every, learner.train.keep
         names = {parameter: name for name, parameter in learner.bare.named_parameters()}
-        self._names = [names[parameter] for group in learner.optimizer.param_groups for parameter in group["params"]]
+        self._learning = [parameter for group in learner.optimizer.param_groups for parameter in group["params"]]
+        self._names = [names[parameter] for parameter in self._learning]
         self._saved: Progress | None = None
         self._at, self._cost = time.monotonic(), 0.0
 
@@ -107,14 +109,15 @@ class Checkpoints:
         """
         if progress == self._saved:
             return
-        began = time.monotonic()
+        began, main = time.monotonic(), self.accelerator.is_main_process
+        files = {WEIGHTS: gathered(self.learner.bare.tensors(), keep=main), MOMENTS: gathered(self._moments(), keep=main)}
         with together(self.accelerator):
-            if self.accelerator.is_main_process:
-                self._write(progress)
+            if main:
+                self._write(progress, files | {AVERAGED: self.learner.kept.weights()})
         self._saved, self._at = progress, time.monotonic()
         self._cost = self._at - began
 
-    def _write(self, progress: Progress) -> None:
+    def _write(self, progress: Progress, files: Mapping[str, dict[str, Tensor]]) -> None:
         folder = self.root / f"epoch-{progress.epoch:04d}-step-{progress.step:06d}"
         if folder.exists():  # damaged: training would stand behind it otherwise
             shutil.rmtree(folder)
@@ -122,9 +125,8 @@ class Checkpoints:
         if self.accelerator.scaler is not None:  # of gradients in half precision
             row["scaler"] = self.accelerator.scaler.state_dict()
         with atomic_folder(folder, marker=MANIFEST) as partial:
-            save_file(self.learner.bare.weights(), partial / WEIGHTS)
-            save_file(self.learner.kept.weights(), partial / AVERAGED)
-            save_file(self._moments(), partial / MOMENTS)
+            for name, tensors in files.items():
+                save_file(tensors, partial / name)
             (partial / PROGRESS).write_text(json.dumps(row), encoding="utf-8")
             (partial / MANIFEST).write_text(json.dumps({name: digest(partial / name) for name in FILES}), encoding="utf-8")
             sync(partial)
@@ -158,22 +160,21 @@ class Checkpoints:
             raise CheckpointError(f"{folder}: an unfinished run on other articles; remove it, or choose another output")
         if scaler := row.pop("scaler", None):
             self.accelerator.scaler.load_state_dict(scaler)
-        self.learner.bare.load_weights(load_file(folder / WEIGHTS))
+        fill(self.learner.bare.tensors(), load_file(folder / WEIGHTS))
         self.learner.kept.load_weights(load_file(folder / AVERAGED))
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in load_file(folder / MOMENTS).items():
             parameter, _, key = name.rpartition(".")
-            state.setdefault(self._names.index(parameter), {})[key] = value
+            number = self._names.index(parameter)
+            state.setdefault(number, {})[key] = dealt(value, self._learning[number])
         self.learner.optimizer.load_state_dict(self.learner.optimizer.state_dict() | {"state": state})
-        progress = Progress(**row | {"losses": tuple(row["losses"]), "lines": tuple(row["lines"])})
-        self.learner.averaged.n_averaged.fill_(progress.done)
-        return progress
+        return Progress(**row | {"losses": tuple(row["losses"]), "lines": tuple(row["lines"])})
 
     def _moments(self) -> dict[str, Tensor]:
         """The optimizer's state under ``parameter.key``."""
         moments = self.learner.optimizer.state_dict()["state"]
         return {
-            f"{self._names[number]}.{key}": torch.as_tensor(value).detach().cpu().contiguous()
+            f"{self._names[number]}.{key}": torch.as_tensor(value)
             for number, state in moments.items()
             for key, value in state.items()
         }

@@ -90,13 +90,15 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--dry-run", action="store_true", help="lay the files out, and stop")
 
     def precision(sub: argparse.ArgumentParser) -> None:
-        text = "of the encoder; bf16 changes about one claim in a hundred, auto takes it where it is faster (default: fp32)"
+        text = "of the encoder; bf16 changes about one claim in two hundred, auto takes it where it is faster (default: fp32)"
         sub.add_argument("--precision", choices=("fp32", "bf16", "auto"), default="fp32", help=text)
 
     def written(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("target", type=Path, metavar="OUT", help="file, or folder where the format has one")
         sub.add_argument("--to", choices=WRITABLE, help="format of OUT (default: what its name says; .jsonl is nisba's own)")
         sub.add_argument("--lossy", action="store_true", help="write although something is lost, and list it")
+
+    rehearsed = "print sizes, memory and time, the latter from some steps really taken, and write nothing"
 
     check_ = command("check", annotating.check, "list every problem of annotated files")
     check_.add_argument("files", nargs="+", type=Path, metavar="FILE")
@@ -109,8 +111,21 @@ def parser() -> argparse.ArgumentParser:
     train_ = command("train", training.train, "fine-tune: accelerate launch train.py")
     config(train_)
     train_.add_argument("--accelerate", metavar="FILE", help="accelerate's configuration, as configs/accelerate/gpu.yaml")
+    train_.add_argument("--dry-run", action="store_true", help=rehearsed)
 
-    config(command("fit", training.fit, "what train.py runs in each process"))
+    fit_ = command("fit", training.fit, "what train.py runs in each process")
+    config(fit_)
+    fit_.add_argument("--dry-run", action="store_true", help=rehearsed)
+
+    sweep_ = command("sweep", training.sweep, "search a configuration's best settings (extra sweep)")
+    sweep_.add_argument("config", metavar="CONFIG", help="YAML file, as configs/quickstart.yaml; its output holds the trials")
+    sweep_.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override, as output=runs/sweep")
+    sweep_.add_argument("--space", type=Path, required=True, metavar="FILE", help="ranges, as configs/sweeps/quickstart.yaml")
+    sweep_.add_argument("--trials", type=natural, required=True, metavar="N", help="in all, those of earlier runs included")
+
+    plot_ = command("plot", training.plot, "learning curves of runs as a picture (extra plot)")
+    plot_.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run, as runs/quickstart")
+    plot_.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the picture: .svg or .png")
 
     evaluate_ = command("evaluate", measuring.evaluate, "score a model, or predictions, on annotated articles")
     which = evaluate_.add_mutually_exclusive_group(required=True)
@@ -153,7 +168,9 @@ def parser() -> argparse.ArgumentParser:
         required=True,
         help=".txt, .jsonl, .jsonl.gz, .jsonl.zst or .parquet file, folder of them, - for standard input, or datasets:NAME[:SPLIT]",
     )
-    predict_.add_argument("-o", "--output", type=Path, help=".jsonl, .jsonl.gz or .parquet file (default: standard output)")
+    predict_.add_argument(
+        "-o", "--output", metavar="OUT", help=".jsonl, .jsonl.gz or .parquet file (default: standard output); with ray a folder"
+    )
     predict_.add_argument("--text-column", default="text", metavar="NAME", help="of rows: their text (default: text)")
     predict_.add_argument("--id-column", metavar="NAME", help="of rows: their id (default: id, else their number)")
     predict_.add_argument("--strict", action="store_true", help="stop at the first text that cannot be read")
@@ -161,6 +178,13 @@ def parser() -> argparse.ArgumentParser:
     again.add_argument("--resume", action="store_true", help="go on with a run that was interrupted, if there is one")
     again.add_argument("--overwrite", action="store_true", help="begin anew although an interrupted run is there")
     predict_.add_argument("--device", help="as cpu or cuda:1 (default: the GPU where there is one)")
+    predict_.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="ray: .parquet files into a folder of them, on the cluster of RAY_ADDRESS or all cores of this machine (extra ray)",
+    )
+    predict_.add_argument("--workers", type=natural, metavar="N", help="of --engine ray (default: one a GPU, else one a core)")
     precision(predict_)
 
     convert_ = command("convert", annotating.convert, "annotated articles from one format to another")

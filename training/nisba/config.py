@@ -63,6 +63,10 @@ class Train(Section):
     epochs: Positive = 20
     batch: Positive = Field(1024, description="sub-words of one optimizer step, over all processes")
     accumulate: Positive = Field(1, description="micro-batches of one step on each process")
+    memory: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="GiB that a process may take for the model and a step, by estimate: more micro-batches where needed"
+    )
+    gradient_checkpointing: bool = Field(False, description="compute the encoder's layers twice rather than keep what they need")
     learning_rate: Annotated[float, Field(gt=0)] = 5e-5
     head_learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
@@ -84,7 +88,9 @@ class Train(Section):
     )
     patience: Positive = Field(5, description="epochs without a better checkpoint before training stops")
     seed: int = 0
-    tracker: Literal["tensorboard", "wandb", "mlflow"] | None = None
+    tracker: Literal["tensorboard", "wandb", "mlflow", "trackio"] | None = Field(
+        None, description="keeps the curves too; wandb only on this machine unless WANDB_MODE says otherwise"
+    )
     weights: Weights = Weights()
 
 

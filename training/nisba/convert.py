@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -22,6 +24,8 @@ READABLE = tuple(sorted((*WRITABLE, "citron", "markup", "polnear", "spkatt", "tr
 EXTRAS = {"docbin": "docbin"}  # format → the extra that brings what it needs
 WHOLE = ("markup", "trec")  # a file is read at once
 LISTED = 100  # losses that are listed; all are counted
+KINDS = 50  # kinds of losses that are told apart
+_NUMBER = re.compile(r"^[0-9]+ ")
 
 
 class ConvertError(ValueError):
@@ -41,12 +45,13 @@ class Format(Protocol):
 
 
 class Losses:
-    """What a format cannot hold of the documents that go by: counted, and the first of it kept for the report."""
+    """What a format cannot hold of the documents that go by: counted by kind, and the first of it kept for the report."""
 
     def __init__(self, name: str):
         self._format, self._losses = name, module(name).losses
         self._things = self._documents = 0
         self._listed: list[str] = []
+        self._kinds: Counter[str] = Counter()
 
     def watch(self, documents: Iterable[Document], *, allowed: bool) -> Iterator[Document]:
         """The same documents. Raises LossError behind the last where something would be lost and that is not allowed."""
@@ -54,6 +59,9 @@ class Losses:
             lost = self._losses(document)
             self._things += len(lost)
             self._documents += bool(lost)
+            for line in lost:
+                kind = _kind(line)
+                self._kinds[kind if kind in self._kinds or len(self._kinds) < KINDS else "other"] += 1
             self._listed += [f"{excerpt(document.id)}: {line}" for line in lost[: max(0, LISTED - len(self._listed))]]
             yield document
         if self._things and not allowed:
@@ -65,7 +73,8 @@ class Losses:
     def __str__(self) -> str:
         more = self._things - len(self._listed)
         head = f"{self._format} cannot hold {self._things:,} things of {self._documents:,} documents:"
-        return "\n".join([head, *self._listed, *([f"… and {more:,} more"] if more else [])])
+        kinds = [f"  {count:,} × {kind}" for kind, count in self._kinds.most_common()]
+        return "\n".join([head, *self._listed, *([f"… and {more:,} more"] if more else []), "in all:", *kinds])
 
 
 def convert(
@@ -101,12 +110,12 @@ def documents(source: Path, form: str | None, *, repair: Repair | None = None) -
 def save(found: Iterable[Document], target: Path, to: str | None, *, source: Path, lossy: bool = False) -> int:
     """Write documents that come from ``source``; see ``convert``."""
     name = to or written(target)
+    if target.suffix.lower() in (".gz", ".zip", ".zst"):
+        raise ConvertError(f"{target}: nothing is packed here; give a name without {target.suffix}")
     if name is None:
         raise ConvertError(f"{target}: its name does not say what to write; say it with --to: {', '.join(WRITABLE)}")
     if name not in WRITABLE:
         raise ConvertError(f"{name} can only be read; nisba writes {', '.join(WRITABLE)}")
-    if target.suffix.lower() in (".gz", ".zip", ".zst"):
-        raise ConvertError(f"{target}: nothing is packed here; give a name without {target.suffix}")
     _apart(source, target)
     losses = Losses(name)
     watched = losses.watch(found, allowed=lossy)
@@ -126,6 +135,12 @@ def module(name: str) -> Format:
         if extra is None or (error.name or "").startswith("nisba"):
             raise
         raise ConvertError(f"{name}: needs the package {error.name}: pip install 'nisba[{extra}]'") from None
+
+
+def _kind(line: str) -> str:
+    """A loss without the claim, the name or the number that it is about."""
+    thing, what = line.partition(" ")[0].rstrip(":"), line.rpartition(": ")[2]
+    return f"{thing}: {_NUMBER.sub('', what)}"
 
 
 def _apart(source: Path, target: Path) -> None:

@@ -12,6 +12,7 @@ import regex
 
 from nisba.encode import Encoded, roles_of
 from nisba.labels import NAME_TAGS, ROLE_TAGS, allowed, untag
+from nisba.overlaps import Overlaps
 from nisba.schema import SOURCE_TYPES, STANCES, Claim, ClaimType, Entity, SourceType, Span, trim
 from nisba.text import Quotation, quotations, words
 
@@ -71,7 +72,7 @@ def claims(encoded: Encoded, readings: Iterable[Reading], names: Sequence[Entity
     """Claims, in text order. An anchor without content is none; of two that share a word of their cues, or have the same roles,
     the better scored stays. The score is the anchor's probability times the geometric mean of those of the tagged words."""
     text = encoded.document.text
-    marks = quotations(text)
+    marks, there = quoted(text), named(names)
     found = []
     for reading in readings:
         spans = roles_of(encoded, reading.anchor, reading.tags)
@@ -80,15 +81,21 @@ def claims(encoded: Encoded, readings: Iterable[Reading], names: Sequence[Entity
             chosen = reading.scores[np.arange(len(tags)), tags][tags > 0]
             found.append((reading.probability * _probability(chosen.mean()), spans, reading))
     kept: list[tuple[float, dict[str, tuple[Span, ...]], Reading]] = []
+    known: set[tuple[tuple[Span, ...], ...]] = set()
+    cued: set[int] = set()
     for candidate in sorted(found, key=lambda item: -item[0]):
-        if not any(_same(candidate[1], other[1]) for other in kept):
+        roles = tuple(candidate[1].values())
+        cue = {point for span in candidate[1]["cue"] for point in range(span.start, span.end)}
+        if roles not in known and cued.isdisjoint(cue):
             kept.append(candidate)
+            known.add(roles)
+            cued |= cue
     kept.sort(key=lambda item: min(span for role in item[1].values() for span in role))
     return tuple(
         Claim(
             id=f"c{number}",
             **spans,  # type: ignore[arg-type]
-            type=claim_type(text, spans["content"], marks, names, cue=spans["cue"]),
+            type=claim_type(text, spans["content"], marks, there, cue=spans["cue"]),
             source_type=_source_type(reading) if spans["source"] else "implicit",
             stance=STANCES[int(reading.stances.argmax())],
             score=round(score, 4),
@@ -126,8 +133,18 @@ def _source_type(reading: Reading) -> SourceType:
     return next(SOURCE_TYPES[i] for i in order if SOURCE_TYPES[i] != "implicit")
 
 
+def quoted(text: str) -> Overlaps[Quotation]:
+    """The quotations of a text, to be asked for those at a place."""
+    return Overlaps((mark.start, mark.end, mark) for mark in quotations(text))
+
+
+def named(names: Iterable[Entity]) -> Overlaps[Entity]:
+    """Names, to be asked for those at a place."""
+    return Overlaps((name.span.start, name.span.end, name) for name in names)
+
+
 def claim_type(
-    text: str, content: Sequence[Span], marks: Sequence[Quotation], names: Sequence[Entity], *, cue: Sequence[Span]
+    text: str, content: Sequence[Span], marks: Overlaps[Quotation], names: Overlaps[Entity], *, cue: Sequence[Span]
 ) -> ClaimType:
     """The type by quotation marks. Those that hold the claim's own cue are of a claim around it and do not count.
 
@@ -140,24 +157,24 @@ def claim_type(
         for word in words(text[span.start : span.end])
         if trim(text, span.start + word.start, span.start + word.end)
     ]
-    marks = [mark for mark in marks if not any(mark.holds(span) for span in cue)]
-    named = {(entity.span.start, entity.span.end) for entity in names}
-    inside = [any(mark.holds(span) for mark in marks) for span in spans]
+    place = content[0].start, content[-1].end
+    around = [mark for mark in marks.of(*place) if not any(mark.holds(span) for span in cue)]
+    wholes = {(entity.span.start, entity.span.end) for entity in names.of(*place)}
+    inside = [any(mark.holds(span) for mark in around) for span in spans]
     if spans and COMPLEMENTIZER.fullmatch(spans[0].of(text)):
         inside = inside[1:]
     if inside and all(inside):
         return "direct"
-    if text[: content[0].start].rstrip(" \t").endswith(":"):
+    before = content[0].start
+    while text[before - 1 : before] in (" ", "\t"):
+        before -= 1
+    if text[before - 1 : before] == ":":
         return "direct"
-    for mark in marks:
+    for mark in around:
         held = [span for span in spans if mark.holds(span)]
-        if len(held) >= 2 and (held[0].start, held[-1].end) not in named:
+        if len(held) >= 2 and (held[0].start, held[-1].end) not in wholes:
             return "mixed"
     return "indirect"
-
-
-def _same(one: dict[str, tuple[Span, ...]], other: dict[str, tuple[Span, ...]]) -> bool:
-    return one == other or any(a.overlaps(b) for a in one["cue"] for b in other["cue"])
 
 
 def _probability(log: float) -> float:

@@ -4,35 +4,40 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Sequence
 from contextlib import nullcontext
+from copy import deepcopy
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
-from torch.optim.swa_utils import AveragedModel
 
 from nisba.config import Train
 from nisba.model import HEADS, Batch, NisbaModel
-from nisba.rates import freeze, parameter_groups, slope
+from nisba.rates import RatesError, freeze, parameter_groups, slope
+from nisba.sharding import one_arithmetic, whole
 
 EXPLODED = 1e6  # a head's mean loss beyond which nothing is learnt; a first step in which hardly a word is labelled comes to 1e4
-Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
 
 
 class Learner:
     """A model with what AdamW remembers of it and the running average of its weights (``kept``), which is what is scored and saved.
 
-    Raises RatesError where the encoder has not the layers that ``train`` speaks of.
+    Under FSDP2 each process holds a shard of the model and of the optimizer's memory, but the average whole: it is what is scored.
+
+    Raises RatesError where the encoder has not the layers that ``train`` speaks of, or cannot compute them again.
     """
 
     def __init__(self, model: NisbaModel, accelerator: Accelerator, train: Train):
         freeze(model, train.freeze)
+        if train.gradient_checkpointing:
+            again(model)
         self.accelerator, self.train, self.bare = accelerator, train, model
+        self.kept: NisbaModel = deepcopy(model).requires_grad_(False).to(accelerator.device)  # before it is dealt out in shards
+        one_arithmetic(accelerator)
         optimizer = torch.optim.AdamW(parameter_groups(model, train), fused=True)
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
-        self.averaged = AveragedModel(model, multi_avg_fn=moving(train.average))
-        self.kept: NisbaModel = self.averaged.module  # type: ignore[assignment]
 
     def look(self, batches: Sequence[tuple[Batch, bool]], *, done: int) -> tuple[list[float], str | None]:
         """The gradients of the step behind ``done`` others, clipped, from this process's micro-batches.
@@ -54,7 +59,7 @@ class Learner:
                     losses = self.model(batch.to(accelerator.device)) * real / counts
                 means += losses.detach()
                 accelerator.backward((losses * weights).sum() * accelerator.num_processes)  # gradients are averaged over processes
-        norm = accelerator.clip_grad_norm_(self.model.parameters(), self.train.clip)
+        norm = whole(accelerator.clip_grad_norm_(self.model.parameters(), self.train.clip))
         reduced: list[float] = accelerator.reduce(means, "sum").tolist()
         # In half precision gradients are scaled, and the scaler itself passes over steps in which they grew too large.
         return reduced, diverged(reduced, 0.0 if accelerator.scaler is not None else float(norm))
@@ -65,7 +70,9 @@ class Learner:
             group["lr"] = group["peak"] * slope(done, total, self.train.warmup)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.averaged.update_parameters(self.bare)
+        with torch.no_grad():
+            for mean, now in zip(self.kept.parameters(), self.bare.parameters(), strict=True):
+                mean.lerp_(whole(now), 1 - left(self.train.average, done))
 
     def release(self) -> None:
         """Part with the wrapper that talks to the other processes; to be called before their group ends.
@@ -90,12 +97,17 @@ def diverged(losses: Sequence[float], norm: float) -> str | None:
     return None if math.isfinite(norm) else f"the norm of the gradient is {norm:g}"
 
 
-def moving(decay: float) -> Callable[[Tensors, Tensors, torch.Tensor | int], None]:
-    """The step of a running average for ``AveragedModel``: what is left of the old one grows to ``decay`` over the first steps."""
+def left(decay: float, done: int) -> float:
+    """What the step behind ``done`` others leaves of the running average: nothing at first, ``decay`` behind the first steps."""
+    return min(decay, (1 + done) / (10 + done)) if done else 0.0
 
-    @torch.no_grad()
-    def step(averaged: Tensors, current: Tensors, count: torch.Tensor | int) -> None:
-        left = min(decay, (1 + int(count)) / (10 + int(count)))
-        torch._foreach_lerp_(averaged, current, 1 - left)
 
-    return step
+def again(model: NisbaModel) -> None:
+    """Have the encoder compute its layers again in the backward pass instead of keeping what they need (Chen et al. 2016,
+    https://arxiv.org/abs/1604.06174). Raises RatesError where it cannot."""
+    try:
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):  # its new name is not in transformers 5.0
+            model.names.gradient_checkpointing_enable({"use_reentrant": False})
+    except ValueError as error:
+        raise RatesError(f"train.gradient_checkpointing: {error}") from None
+    model.names.disable_input_require_grads()  # gradients would flow through frozen layers

@@ -12,12 +12,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+# What a file says may move a terminal's cursor or begin a line of its own; no problem may.
+_CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029], " ")
+
 
 class FormatError(ValueError):
-    """A file that cannot be taken as it is. ``problems`` holds lines ``file:line: document id: field: what: «text»``."""
+    """A file that cannot be taken as it is. ``problems`` holds lines ``file:line: document id: field: what: «text»``, without
+    control characters."""
 
     def __init__(self, problems: Iterable[str]):
-        self.problems = tuple(problems)
+        self.problems = tuple(problem.translate(_CONTROLS) for problem in problems)
         super().__init__("\n".join(self.problems))
 
 
@@ -37,7 +41,10 @@ def decode(data: bytes, name: str) -> str:
 
 @contextmanager
 def atomic(path: Path) -> Iterator[IO[str]]:
-    """A text stream whose file takes the place of ``path`` when the block ends well, and leaves no trace when it does not."""
+    """A text stream whose file takes the place of ``path`` when the block ends well, and leaves no trace when it does not. Raises
+    OSError, also where ``path`` is a device or a pipe: a file in its place would do harm."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(errno.EINVAL, "is no file that can be replaced", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=".nisba.", suffix=".partial")

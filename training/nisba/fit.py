@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -15,21 +16,25 @@ from accelerate.utils import broadcast_object_list, set_seed
 from tqdm.auto import tqdm
 from transformers import PreTrainedTokenizerFast
 
-from nisba import builders, config, encoder, offline
+from nisba import builders, config, encoder, offline, trackers
 from nisba.batching import steps
 from nisba.checkpoint import Checkpoints, Progress
 from nisba.descent import Learner
 from nisba.evaluate import evaluate
 from nisba.examples import Examples, digest
 from nisba.files import atomic, atomic_folder
+from nisba.footprint import Room
 from nisba.interrupts import Interrupts, Stopped
 from nisba.metrics.calibration import platt
 from nisba.metrics.report import summary
 from nisba.model import HEADS, NisbaModel
+from nisba.pace import behind, pace
 from nisba.predict import Predictor, prefer_onednn
 from nisba.ranks import agreed, together
+from nisba.rates import slope
 from nisba.runs import CHECKPOINTS, METRICS, MODEL, claimed, discard
 from nisba.schema import Document
+from nisba.sharding import refuse
 
 
 class FitError(RuntimeError):
@@ -48,48 +53,53 @@ def fit(
     takes an interrupted run up again where it was last saved. On a CPU, with as many processes, the result is then that of a run
     that nobody interrupted, bit for bit. ``on_epoch`` is called with every epoch's line, on every process.
 
-    Raises Stopped where ``interrupts`` ask to stop, FitError, RunError, ExamplesError, RatesError, CheckpointError, DataError,
-    FormatError, EncoderError, OfflineError, OSError.
+    Raises Stopped where ``interrupts`` ask to stop, FitError, RunError, ExamplesError, RatesError, TrackerError, CheckpointError,
+    DataError, FormatError, EncoderError, OfflineError, LaunchError, OSError.
     """
     train, interrupts = settings.train, interrupts or Interrupts()
-    accelerator = Accelerator(log_with=train.tracker, project_dir=settings.output)
-    if accelerator.device.type == "cpu":
-        prefer_onednn()
-        torch.use_deterministic_algorithms(True, warn_only=True)  # gathering words would add gradients up in any order
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs a third of the speed
+    refuse(os.environ)
+    accelerator = Accelerator(log_with=trackers.installed(train.tracker), project_dir=settings.output)
+    arithmetic(accelerator)
     set_seed(train.seed)  # of the new heads
     parts = builders.parts(settings.data)
     tokenizer, model = encoder.build(settings.model)
 
-    with claimed(settings, accelerator, parts) as output:
-        data = Examples.of(parts["train"], tokenizer, settings.model.window)
+    with claimed(settings, accelerator, parts) as output, trackers.closed(accelerator):
+        data = Examples.of(parts["train"], tokenizer, settings.model.window, folder=output)
         plans = [steps(data.sizes, budget=train.batch, seed=train.seed, epoch=epoch) for epoch in range(train.epochs)]
         total, stop = sum(map(len, plans)), False
         learner = Learner(model, accelerator, train)
+        room = None if train.memory is None else Room(model, train.memory, train.gradient_checkpointing)
+        if room is not None:
+            data.check(room)
         checkpoints = Checkpoints(output / CHECKPOINTS, learner, articles=digest([*parts["train"], *parts["dev"]]))
+        parts["train"] = []  # they lie on disk now; a hundred thousand take 2 GB
         progress = checkpoints.restore()
         if progress.done:
             accelerator.print(f"going on behind {progress}")
-        if train.tracker:
-            accelerator.init_trackers(
-                "nisba", {k: v for k, v in config.flat(settings.model_dump()) if isinstance(v, int | float | str)}
-            )
+        trackers.begin(accelerator, settings, progress)
 
         while progress.epoch < train.epochs and progress.epoch - progress.best_epoch < train.patience:
             plan, name = plans[progress.epoch], f"epoch {progress.epoch + 1}/{train.epochs}"
             quiet = not accelerator.is_main_process
-            for step in tqdm(plan[progress.step :], name, len(plan), initial=progress.step, leave=False, disable=quiet):
+            ends = behind(plan, data.sizes)
+            bar = tqdm(plan[progress.step :], name, len(plan), initial=progress.step, leave=False, disable=quiet)
+            for step in bar:
                 began = time.perf_counter()
-                losses, fault = learner.look(data.share(step, accelerator, train), done=progress.done)
+                losses, fault = learner.look(data.share(step, accelerator, train, room=room), done=progress.done)
                 if fault is not None:
                     raise FitError(f"behind {progress}: {fault}, in {data.names(step)}; what was saved before stays")
                 learner.step(done=progress.done, total=total)
                 progress = progress.stepped(losses, time.perf_counter() - began)
+                rate, done = train.learning_rate * slope(progress.done - 1, total, train.warmup), ends[progress.step - 1]
+                left = ends[-1] * (train.epochs - progress.epoch) - done
+                bar.set_postfix_str(pace(losses, rate, done=done, seconds=progress.seconds, left=left), refresh=False)
                 stop, due = agreed(accelerator, interrupts.asked, checkpoints.due())
                 if due:
                     checkpoints.save(progress)
                 if stop:
                     break
+            bar.close()
             evaluated = partial(scored, learner.kept, tokenizer, parts["dev"], window=settings.model.window)
             report = None if stop else interrupts.attempt(evaluated)
             [stop] = agreed(accelerator, report is None)
@@ -100,7 +110,6 @@ def fit(
             line = figures(progress, report, score, steps=len(plan), size=sum(data.sizes))
             better = score > progress.best
             progress = progress.scored(line, score)
-            accelerator.log(line, step=progress.done)
             with together(accelerator):
                 if accelerator.is_main_process:
                     tqdm.write(f"epoch {progress.epoch:3} {line['seconds']:5.0f} s  {brief(line)}{'  *' if better else ''}")
@@ -109,6 +118,7 @@ def fit(
                     with atomic(output / METRICS) as stream:
                         stream.writelines(json.dumps(each) + "\n" for each in progress.lines)
             checkpoints.save(progress)  # last: a process killed before comes to the same model and line again
+            trackers.log(accelerator, line)
             if on_epoch is not None:
                 on_epoch(line)
 
@@ -119,6 +129,14 @@ def fit(
         if accelerator.is_main_process:
             discard(output / CHECKPOINTS)
     return output / MODEL
+
+
+def arithmetic(accelerator: Accelerator) -> None:
+    """On a CPU: the fast products, and the same sums every time."""
+    if accelerator.device.type == "cpu":
+        prefer_onednn()
+        torch.use_deterministic_algorithms(True, warn_only=True)  # gathering words would add gradients up in any order
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs a third of the speed
 
 
 def scored(model: NisbaModel, tokenizer: PreTrainedTokenizerFast, dev: Sequence[Document], *, window: int) -> dict[str, Any]:

@@ -59,7 +59,8 @@ class Job:
         return progress.summary()
 
     def run(self, output: Path, *, rank: Rank = ALONE, resume: bool = False, overwrite: bool = False) -> Summary:
-        """Annotate into ``output``, with ``OUT.errors.jsonl`` beside it, or go on with that.
+        """Annotate into ``output``, with ``OUT.errors.jsonl`` beside it, or go on with that. Where ``resume`` is asked for, the
+        journal stays in the end: who asks so may ask again, and is told that all is done.
 
         Raises InputError, JournalError, ShardError, StrictError, OSError, and KeyboardInterrupt with what to do next.
         """
@@ -78,8 +79,8 @@ class Job:
                 if entry.state == "running":
                     entry, summary = self._work(places, entry, stream, faults)
                 if entry.state == "finished":
-                    tidy(places)
-                elif not finish(places, form):
+                    tidy(places, keep=resume)
+                elif not finish(places, form, keep=resume):
                     raise InputError(f"{self.source.source}: holds no document that can be read")
             except (KeyboardInterrupt, OSError, StrictError) as error:
                 raise hinted(error, places, resumes="input" in identity) from None
@@ -158,6 +159,8 @@ def begin(
         entry, started = None, False  # what a part holds then is in the result
     elif entry is not None and not entry.blocks:
         entry, started = None, False  # nothing was done
+    elif resume and output.is_file() and not started and not any(part.journal.exists() for part in places.all):
+        raise JournalError(f"{output}: is there, and no run that could go on; without --resume it is made anew")
     if overwrite or (entry is None and not started):
         if places.journal != final:
             final.unlink(missing_ok=True)  # of an earlier result: whoever looks for this one's must not find it
@@ -186,16 +189,17 @@ def commit(entry: Journal, places: Places, stream: IO[bytes], faults: IO[bytes])
     journal.save(entry, places.journal)
 
 
-def finish(places: Places, form: str) -> bool:
+def finish(places: Places, form: str, *, keep: bool) -> bool:
     """Put the result into its place if all of it is there. False where it holds no document: then an older one stays.
-
-    Raises JournalError, ShardError, OSError."""
+    ``keep``: the journal. Raises JournalError, ShardError, OSError."""
     final = beside(places.output, "progress.json")
     with alone(beside(places.output, "lock")):
         entry = journal.load(final)
         if entry is None or entry.state != "finished":
             entries = [journal.load(part.journal) for part in places.all]
             whole = [item for item in entries if item is not None and item.state == "complete"]
+            if not places.journal.exists():  # another has just put all together, and taken the journals away
+                beside(places.output, "lock").unlink(missing_ok=True)
             if len(whole) < len(entries):
                 return True  # others have blocks to do, and will see to it
             for part, item in zip(places.all, whole, strict=True):
@@ -205,7 +209,7 @@ def finish(places: Places, form: str) -> bool:
                 journal.save(entry, final)
             else:
                 final.unlink(missing_ok=True)
-        tidy(places)
+        tidy(places, keep=keep)
     return entry.documents > 0
 
 
@@ -236,8 +240,8 @@ def together(parts: list[Path], blocks: int) -> Iterator[bytes]:
     return merged(parts, blocks) if len(parts) > 1 else outputs.copied(parts[0])
 
 
-def tidy(places: Places) -> None:
-    """Remove what a finished job needs no more; its journal stays, and tells what the result was made of."""
+def tidy(places: Places, *, keep: bool) -> None:
+    """Remove what a finished job needs no more. Its journal goes last: until then it tells that the result is whole."""
     final = beside(places.output, "progress.json")
     for part in places.all:
         for path in (part.partial, part.errors, part.journal):
@@ -245,6 +249,8 @@ def tidy(places: Places) -> None:
                 path.unlink(missing_ok=True)
     for end in ("assembled.partial", f"{ERRORS}.assembled.partial", "lock"):
         beside(places.output, end).unlink(missing_ok=True)
+    if not keep:
+        final.unlink(missing_ok=True)
 
 
 def hinted(error: BaseException, places: Places, *, resumes: bool) -> BaseException:

@@ -215,10 +215,13 @@ class NisbaModel(nn.Module):
             raise ModelError(f"{path}: the weights cannot be read: {str(error).splitlines()[0]}") from error
         return model.eval()
 
+    def tensors(self) -> dict[str, Tensor]:
+        """All weights under the keys of the checkpoint, where they lie."""
+        return dict(self.names.state_dict()) | {f"claims.{key}": value for key, value in self.claims.state_dict().items()}
+
     def weights(self) -> dict[str, Tensor]:
-        """All weights under the keys of the checkpoint."""
-        names = {key: value.detach().cpu().contiguous() for key, value in self.names.state_dict().items()}
-        return names | {f"claims.{key}": value.detach().cpu().contiguous() for key, value in self.claims.state_dict().items()}
+        """All weights under the keys of the checkpoint, as they are written."""
+        return {key: value.detach().cpu().contiguous() for key, value in self.tensors().items()}
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:
         ours = {key.removeprefix("claims."): value for key, value in weights.items() if key.startswith("claims.")}

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
 from nisba import decode
@@ -19,7 +19,7 @@ from nisba.batching import SOURCE_TAGS, anchor_batch, collate
 from nisba.encode import WINDOW, Encoded, encode_all, load_tokenizer
 from nisba.labels import ROLE_TAGS
 from nisba.metrics.calibration import calibrated
-from nisba.model import ModelError, NisbaModel
+from nisba.model import FROM_PADDING, FROM_ZERO, ModelError, NisbaModel
 from nisba.repair import repair
 from nisba.schema import Document
 from nisba.speakers import resolve
@@ -41,7 +41,7 @@ class Predictor:
     @property
     def precision(self) -> Precision:
         """What the encoder computes in."""
-        return "bf16" if self.model.names.dtype == torch.bfloat16 else "fp32"
+        return "bf16" if any(weights.dtype == torch.bfloat16 for weights in self.model.names.parameters()) else "fp32"
 
     @property
     def device(self) -> torch.device:
@@ -132,8 +132,8 @@ class Predictor:
 def load(path: str | Path, *, device: str | None = None, revision: str | None = None, precision: Precision = "fp32") -> Predictor:
     """A trained model from a folder or the Hugging Face Hub, ready to predict.
 
-    In ``bf16`` the encoder computes in bfloat16 (the claim heads stay in single precision): about twice as fast where the
-    processor has instructions for it, with small changes in some claims. ``auto`` takes it where it is ``faster`` here.
+    In ``bf16`` the encoder's layers multiply in bfloat16 (``halve``): nearly twice as fast where the processor has instructions
+    for it, with small changes in some claims. ``auto`` takes it where it is ``faster`` here.
 
     Raises ModelError where there is none, where it is of another kind, or where its tokenizer is missing.
     """
@@ -160,8 +160,26 @@ def load(path: str | Path, *, device: str | None = None, revision: str | None = 
     except (AssertionError, RuntimeError) as error:
         raise ModelError(f"device {place}: {str(error).strip().splitlines()[0]}") from error
     if chosen(precision, device) == "bf16":
-        model.names.bfloat16()
+        halve(model)
     return Predictor(model, tokenizer, window=model.names.config.nisba["window"])
+
+
+def halve(model: NisbaModel) -> None:
+    """Have the encoder's layers multiply in bfloat16, by linear layers that round what they are given.
+
+    The sums along the layers, their norms, the embeddings and the heads stay in single precision: half as many claims change as
+    where all of the encoder is rounded, in the same time (lab log). An encoder of another family is rounded as a whole.
+    """
+    if model.names.config.model_type not in FROM_ZERO + FROM_PADDING:
+        model.names.bfloat16()
+        return
+    for module in model.names.base_model.encoder.modules():
+        if isinstance(module, nn.Linear):
+            module.bfloat16().register_forward_pre_hook(_rounded)
+
+
+def _rounded(module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return (arguments[0].bfloat16(), *arguments[1:])
 
 
 def located(device: str | None) -> str:

@@ -155,6 +155,8 @@ def predict(
         raise InputError(f"device {device}: on a cluster it is cpu or cuda")
     if precision == "auto":
         raise InputError("precision auto: machines may not agree on it; choose fp32 or bf16")
+    if held(absolute(source), absolute(output)):
+        raise InputError(f"{output}: is, or lies in, what is read; give another folder for the result")
     columns = Columns(text, id)
     found = tables(source, columns)
     made_of = fingerprint(model)
@@ -235,7 +237,7 @@ def cluster() -> Iterator[None]:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
         ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # among them bare ones, as of a machine too busy to start it in time
         raise RayError(f"no Ray: {first_line(error)}") from error
     if main:
         signal.signal(signal.SIGTERM, handler)  # Ray has put its own, which knows nothing of ours
@@ -274,6 +276,12 @@ def room(device: str | None) -> tuple[int, str]:
 def absolute(name: str, *, if_there: bool = False) -> str:
     """A path as other processes can read it; an address, or what is ``if_there`` and is not, as it is."""
     return name if "://" in name or (if_there and not Path(name).exists()) else str(Path(name).absolute())
+
+
+def held(folder: str, name: str) -> bool:
+    """Whether what is written to ``name`` would be read from ``folder``, at the latest by a run that goes on."""
+    here, there = (item.rstrip("/") if "://" in item else str(Path(item).resolve()) for item in (folder, name))
+    return there == here or there.startswith(f"{here}/")
 
 
 def rows_of(plan: Plan, number: int) -> str:

@@ -7,14 +7,21 @@ Unicode code points, so that ``text[start:end]`` is the annotated string. The ru
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
-import regex
+from nisba import fields
+from nisba.characters import WORD as WORD
+from nisba.characters import is_edge_char as is_edge_char
+from nisba.characters import is_word_char as is_word_char
+from nisba.characters import sound
+from nisba.fields import EXCERPT as EXCERPT
+from nisba.fields import Problem as Problem
+from nisba.fields import SchemaError as SchemaError
+from nisba.fields import excerpt as excerpt
 
 EntityLabel = Literal["PER", "ORG", "LOC", "MISC"]
 ClaimType = Literal["direct", "mixed", "indirect"]
@@ -30,45 +37,30 @@ ROLES: tuple[Role, ...] = get_args(Role)
 LAYERS = frozenset(("names", "roles", "attributes"))  # what may be annotated: names; claims' roles; their types, stances, speakers
 
 VERSION = 1  # of the interchange format; a document may name it, as ``"schema": 1``
-EXCERPT = 60  # characters of offending text that a message shows
-WORD = r"[\p{L}\p{N}\p{M}]"  # letters, digits and marks make orthographic words (tatweel is a letter to Unicode)
-EDGE = r"[\s\p{Z}\p{C}\p{P}]"  # may not begin or end a span: white space, controls, bidi marks, punctuation, quotation marks
-_WORD, _EDGE = regex.compile(WORD), regex.compile(EDGE)
+_DOCUMENT = frozenset(("id", "text"))  # the keys that an object of the interchange format needs, then all that it may have
+_DOCUMENTS = _DOCUMENT | {"meta", "entities", "claims", "schema"}
+_ENTITY = frozenset(("start", "end", "label"))
+_ENTITIES = _ENTITY | {"score", "ambiguous"}
+_CLAIM = frozenset(("id", "content", "type", "source_type", "stance"))
+_set = object.__setattr__
+_PAIRS = "must be a list of [start, end] pairs"
+_CLAIMS = _CLAIM | {"cue", "source", "addressee", "speaker", "score", "core"}
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing wrong with a document: which field, what about it, and the text concerned."""
-
-    field: str
-    message: str
-    text: str = ""
-
-    def __str__(self) -> str:
-        shown = excerpt(self.text)
-        return f"{self.field}: {self.message}" + (f": «{shown}»" if shown else "")
-
-
-class SchemaError(ValueError):
-    """Raised with every problem found, in ``problems``."""
-
-    def __init__(self, problems: Iterable[Problem]):
-        self.problems = tuple(problems)
-        super().__init__("; ".join(map(str, self.problems)))
-
-
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True, order=True, init=False)
 class Span:
     """``[start, end)`` in code points; never empty. Raises SchemaError."""
 
     start: int
     end: int
 
-    def __post_init__(self) -> None:
-        if type(self.start) is not int or type(self.end) is not int:
-            raise SchemaError([Problem("span", "offsets must be two integers", repr((self.start, self.end)))])
-        if self.start < 0 or self.end <= self.start:
-            raise SchemaError([Problem("span", f"[{self.start}, {self.end}) is reversed, empty or negative")])
+    def __init__(self, start: int, end: int) -> None:  # corpora have millions of them: this takes half the time of a __post_init__
+        if type(start) is not int or type(end) is not int:
+            raise SchemaError([Problem("span", "offsets must be two integers", repr((start, end)))])
+        if not 0 <= start < end:
+            raise SchemaError([Problem("span", f"[{start}, {end}) is reversed, empty or negative")])
+        _set(self, "start", start)
+        _set(self, "end", end)
 
     def of(self, text: str) -> str:
         return text[self.start : self.end]
@@ -87,7 +79,10 @@ class Entity:
     ambiguous: bool = False
 
     def __post_init__(self) -> None:
-        _raise(_choice("label", self.label, ENTITY_LABELS) + _score(self.score) + _flag("ambiguous", self.ambiguous))
+        if self.label in ENTITY_LABELS and self.score is None and self.ambiguous is False:
+            return  # as nearly all are
+        problems = fields.choice("label", self.label, ENTITY_LABELS) + fields.score(self.score)
+        fields.raised(problems + fields.flag("ambiguous", self.ambiguous))
 
     def to_dict(self) -> dict[str, Any]:
         row: dict[str, Any] = {"start": self.span.start, "end": self.span.end, "label": self.label}
@@ -96,7 +91,7 @@ class Entity:
 
     @classmethod
     def from_dict(cls, row: Any) -> Entity:
-        row = _mapping(row, {"start", "end", "label"}, {"score", "ambiguous"})
+        row = fields.mapping(row, _ENTITY, _ENTITIES)
         return cls(Span(row["start"], row["end"]), row["label"], row.get("score"), row.get("ambiguous", False))
 
 
@@ -120,20 +115,54 @@ class Claim:
     core: bool = True
 
     def __post_init__(self) -> None:
+        if not (self._usual() and self._apart()):
+            fields.raised([*self._field_problems(), *self._span_problems()])
+
+    def _usual(self) -> bool:
+        """Whether ``_field_problems`` surely finds nothing."""
+        return (
+            fields.plain(self.id)
+            and self.type in CLAIM_TYPES
+            and self.source_type in SOURCE_TYPES
+            and self.stance in STANCES
+            and (self.score is None or (type(self.score) is float and 0 <= self.score <= 1))
+            and self.core is True
+            and (self.speaker is None or fields.plain(self.speaker))
+            and bool(self.content)
+            and (self.source_type == "implicit") is not bool(self.source)
+        )
+
+    def _apart(self) -> bool:
+        """Whether ``_span_problems`` finds nothing: every fragment is apart from all others, those of a role in text order."""
+        fragments = [(span.start, span.end) for span in (*self.content, *self.cue, *self.source, *self.addressee)]
+        fragments.sort()
+        last = 0
+        for start, end in fragments:
+            if start < last:
+                return False
+            last = end
+        roles = [spans for spans in (self.content, self.cue, self.source, self.addressee) if len(spans) > 1]
+        return all(before.start < after.start for spans in roles for before, after in pairwise(spans))
+
+    def _field_problems(self) -> list[Problem]:
         problems = (
-            _string("id", self.id)
-            + _choice("type", self.type, CLAIM_TYPES)
-            + _choice("source_type", self.source_type, SOURCE_TYPES)
-            + _choice("stance", self.stance, STANCES)
-            + _score(self.score)
-            + _flag("core", self.core)
+            fields.string("id", self.id)
+            + fields.choice("type", self.type, CLAIM_TYPES)
+            + fields.choice("source_type", self.source_type, SOURCE_TYPES)
+            + fields.choice("stance", self.stance, STANCES)
+            + fields.score(self.score)
+            + fields.flag("core", self.core)
         )
         if self.speaker is not None:
-            problems += _string("speaker", self.speaker)
+            problems += fields.string("speaker", self.speaker)
         if not self.content:
             problems.append(Problem("content", "a claim needs content"))
         if (self.source_type == "implicit") != (not self.source):
             problems.append(Problem("source_type", "'implicit' if and only if there is no source", str(self.source_type)))
+        return problems
+
+    def _span_problems(self) -> list[Problem]:
+        problems = []
         for role in ROLES:
             for before, after in pairwise(self.role(role)):
                 if after.start < before.end:
@@ -143,7 +172,7 @@ class Claim:
         for (before, first), (after, second) in pairwise(spans):
             if first != second and before.overlaps(after):
                 problems.append(Problem(f"{first}, {second}", f"two roles share [{after.start}, {min(before.end, after.end)})"))
-        _raise(problems)
+        return problems
 
     def role(self, role: Role) -> tuple[Span, ...]:
         spans: tuple[Span, ...] = getattr(self, role)
@@ -158,27 +187,13 @@ class Claim:
 
     @classmethod
     def from_dict(cls, row: Any) -> Claim:
-        optional = {"cue", "source", "addressee", "speaker", "score", "core"}
-        row = _mapping(row, {"id", "content", "type", "source_type", "stance"}, optional)
+        row = fields.mapping(row, _CLAIM, _CLAIMS)
+        get = row.get
         problems: list[Problem] = []
-        roles: dict[str, tuple[Span, ...]] = {}
-        for role in ROLES:
-            roles[role] = ()
-            fragments = row.get(role, [])
-            if not isinstance(fragments, list):
-                problems.append(Problem(role, "must be a list of [start, end] pairs", repr(fragments)))
-                continue
-            for fragment in fragments:
-                if not isinstance(fragment, list) or len(fragment) != 2:
-                    problems.append(Problem(role, "must be a list of [start, end] pairs", repr(fragment)))
-                    continue
-                try:
-                    roles[role] += (Span(*fragment),)
-                except SchemaError as error:
-                    problems += [Problem(role, p.message, p.text) for p in error.problems]
-        _raise(problems)
-        rest = {key: row.get(key) for key in ("id", "type", "source_type", "stance", "speaker", "score")}
-        return cls(**roles, **rest, core=row.get("core", True))  # type: ignore[arg-type]
+        cue, source, content, addressee = [_fragments(role, get(role, []), problems) for role in ROLES]
+        fields.raised(problems)
+        rest = (row["type"], row["source_type"], row["stance"], get("speaker"), get("score"), get("core", True))
+        return cls(row["id"], content, cue, source, addressee, *rest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,9 +210,9 @@ class Document:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        problems = _string("id", self.id) + _text(self.text)
-        _raise(problems + _meta(self.meta))
-        _raise(_annotation(self.text, [(f"entities[{i}]", e) for i, e in enumerate(self.entities)], self.claims))
+        fields.raised(_own(self.id, self.text, self.meta))
+        if not _annotation_sound(self.text, self.entities, self.claims):
+            fields.raised(_annotation(self.text, [(f"entities[{i}]", e) for i, e in enumerate(self.entities)], self.claims))
 
     @property
     def layers(self) -> frozenset[str]:
@@ -219,45 +234,30 @@ class Document:
         version = row.get("schema", VERSION) if isinstance(row, dict) else VERSION
         if type(version) is not int or version != VERSION:
             raise SchemaError([Problem("schema", f"this nisba reads version {VERSION}", repr(version))])
-        row = _mapping(row, {"id", "text"}, {"meta", "entities", "claims", "schema"})
-        problems = _string("id", row["id"]) + _text(row["text"])
-        problems += _meta(row.get("meta", {}))
+        row = fields.mapping(row, _DOCUMENT, _DOCUMENTS)
+        problems: list[Problem] = []
         entities: list[tuple[str, Entity]] = []
         claims: list[Claim] = []
-        for i, item in enumerate(_list(row, "entities", problems)):
+        for i, item in enumerate(fields.listed(row, "entities", problems)):
             where = f"entities[{i}]"
             try:
                 entities.append((where, Entity.from_dict(item)))
             except SchemaError as error:
                 problems += [Problem(f"{where}.{p.field}", p.message, p.text) for p in error.problems]
-        for i, item in enumerate(_list(row, "claims", problems)):
+        for i, item in enumerate(fields.listed(row, "claims", problems)):
             name = item.get("id") if isinstance(item, dict) else None
             where = f"claims[{i}]" if not isinstance(name, str) else f"claim {excerpt(name)}"
             try:
                 claims.append(Claim.from_dict(item))
             except SchemaError as error:
                 problems += [Problem(f"{where}.{p.field}", p.message, p.text) for p in error.problems]
+        if not problems:
+            with suppress(SchemaError):  # it is told with all the others below
+                return cls(row["id"], row["text"], tuple([e for _, e in entities]), tuple(claims), row.get("meta", {}))
+        problems = _own(row["id"], row["text"], row.get("meta", {})) + problems
         if isinstance(row["text"], str):
             problems += _annotation(row["text"], entities, claims)
-        _raise(problems)
-        return cls(row["id"], row["text"], tuple(e for _, e in entities), tuple(claims), row.get("meta", {}))
-
-
-def excerpt(text: str) -> str:
-    """At most EXCERPT characters of ``text`` on one line, safe to print."""
-    head = text[: EXCERPT + 1].encode("utf-8", "backslashreplace").decode()
-    head = "".join(c if c.isprintable() else " " for c in head)
-    return head if len(head) <= EXCERPT else head[:EXCERPT] + "…"
-
-
-@lru_cache(maxsize=65536)
-def is_word_char(char: str) -> bool:
-    return _WORD.match(char) is not None
-
-
-@lru_cache(maxsize=65536)
-def is_edge_char(char: str) -> bool:
-    return _EDGE.match(char) is not None
+        raise SchemaError(problems)
 
 
 def trim(text: str, start: int, end: int) -> Span | None:
@@ -267,6 +267,46 @@ def trim(text: str, start: int, end: int) -> Span | None:
     while start < end and is_edge_char(text[end - 1]):
         end -= 1
     return Span(start, end) if start < end else None
+
+
+def _fragments(role: Role, value: Any, problems: list[Problem]) -> tuple[Span, ...]:
+    """The spans of a role; what is wrong with them is added to ``problems``."""
+    if not isinstance(value, list):
+        problems.append(Problem(role, _PAIRS, repr(value)))
+        return ()
+    spans = []
+    for fragment in value:
+        if not isinstance(fragment, list) or len(fragment) != 2:
+            problems.append(Problem(role, _PAIRS, repr(fragment)))
+            continue
+        try:
+            spans.append(Span(fragment[0], fragment[1]))
+        except SchemaError as error:
+            problems += [Problem(role, p.message, p.text) for p in error.problems]
+    return tuple(spans)
+
+
+def _own(name: Any, text: Any, meta: Any) -> list[Problem]:
+    """What is wrong with a document but for its annotation."""
+    problems = fields.string("id", name) + fields.text(text)
+    if meta == {} and type(meta) is dict:
+        return problems
+    problems += (unwritable := fields.writable("meta", meta))
+    layers = [] if unwritable else meta.get("layers", [])
+    if not isinstance(layers, list) or not all(isinstance(layer, str) and layer in LAYERS for layer in layers):
+        problems.append(Problem("meta.layers", f"must be a list of {', '.join(sorted(LAYERS))}", str(layers)))
+    return problems
+
+
+def _annotation_sound(text: str, entities: Sequence[Entity], claims: Sequence[Claim]) -> bool:
+    """Whether ``_annotation`` finds nothing."""
+    names = sorted([(entity.span.start, entity.span.end) for entity in entities])
+    if any(start < end for (_, end), (start, _) in pairwise(names)):
+        return False
+    if len({claim.id for claim in claims}) < len(claims):
+        return False
+    roles = [(*claim.content, *claim.cue, *claim.source, *claim.addressee) for claim in claims]
+    return sound(text, {*names, *[(span.start, span.end) for spans in roles for span in spans]})
 
 
 def _annotation(text: str, entities: Sequence[tuple[str, Entity]], claims: Sequence[Claim]) -> list[Problem]:
@@ -299,68 +339,3 @@ def _span(text: str, where: str, span: Span) -> list[Problem]:
         if 0 < edge < len(text) and is_word_char(text[edge - 1]) and is_word_char(text[edge]):
             problems.append(Problem(where, f"{at} cuts a word at {edge}", text[max(0, edge - 15) : edge + 15]))
     return problems
-
-
-def _raise(problems: list[Problem]) -> None:
-    if problems:
-        raise SchemaError(problems)
-
-
-def _string(name: str, value: Any) -> list[Problem]:
-    if not isinstance(value, str) or not value.strip():
-        return [Problem(name, "must be a string that is not empty", repr(value))]
-    return _text(value, name)
-
-
-def _text(value: Any, name: str = "text") -> list[Problem]:
-    if not isinstance(value, str):
-        return [Problem(name, "must be a string", repr(value))]
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError as error:
-        return [Problem(name, f"lone surrogate at {error.start}", value[max(0, error.start - 10) : error.start + 10])]
-    return []
-
-
-def _meta(value: Any) -> list[Problem]:
-    if not isinstance(value, Mapping):
-        return [Problem("meta", "must be an object", repr(value))]
-    try:
-        json.dumps(dict(value), ensure_ascii=False, allow_nan=False).encode("utf-8")
-    except (TypeError, ValueError, RecursionError) as error:
-        return [Problem("meta", "cannot be written as JSON in UTF-8", str(error))]
-    layers = value.get("layers", [])
-    if not isinstance(layers, list) or not all(isinstance(layer, str) and layer in LAYERS for layer in layers):
-        return [Problem("meta.layers", f"must be a list of {', '.join(sorted(LAYERS))}", str(layers))]
-    return []
-
-
-def _choice(name: str, value: Any, choices: tuple[str, ...]) -> list[Problem]:
-    return [] if value in choices else [Problem(name, f"must be one of {', '.join(choices)}", repr(value))]
-
-
-def _score(value: Any) -> list[Problem]:
-    if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1):
-        return []
-    return [Problem("score", "must be a number in [0, 1]", repr(value))]
-
-
-def _flag(name: str, value: Any) -> list[Problem]:
-    return [] if isinstance(value, bool) else [Problem(name, "must be true or false", repr(value))]
-
-
-def _mapping(row: Any, needed: set[str], optional: set[str]) -> dict[str, Any]:
-    if not isinstance(row, dict):
-        raise SchemaError([Problem("record", "must be an object", repr(row))])
-    problems = [Problem(key, "is missing") for key in sorted(needed - row.keys())]
-    problems += [Problem(excerpt(key), "is not a key of the format") for key in sorted(row.keys() - needed - optional)]
-    _raise(problems)
-    return row
-
-
-def _list(row: dict[str, Any], name: str, problems: list[Problem]) -> list[Any]:
-    value = row.get(name, [])
-    if isinstance(value, list):
-        return value
-    problems.append(Problem(name, "must be a list", repr(value)))
-    return []

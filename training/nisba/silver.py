@@ -14,11 +14,10 @@ from typing import Any
 
 import conllu
 
-from nisba.decode import claim_type
+from nisba.decode import claim_type, named, quoted
 from nisba.files import FormatError, read_text
 from nisba.lexicon import LEMMAS, bare, plain
 from nisba.schema import Claim, Document, SchemaError, Span, excerpt, is_word_char, trim
-from nisba.text import quotations
 
 CLAUSES = ("ccomp", "parataxis")
 NEGATIONS = frozenset(("لم", "لا", "لن", "ما"))
@@ -151,7 +150,7 @@ def _claims(text: str, tokens: Sequence[Token]) -> list[Claim]:
             claim = Claim(
                 id=f"c{len(claims) + 1}",
                 **{role: (span,) for role, span in spans.items()},  # type: ignore[arg-type]
-                type=claim_type(text, [spans["content"]], quotations(text), [], cue=[spans["cue"]]),
+                type=claim_type(text, [spans["content"]], quoted(text), named([]), cue=[spans["cue"]]),
                 source_type="person" if "source" in spans else "implicit",  # a guess: only the roles are meant
             )
         except SchemaError:  # roles that cross

@@ -36,11 +36,19 @@ def train(options: argparse.Namespace) -> int:
     if options.accelerate:
         launch += ["--config_file", options.accelerate]
     overrides = [part for override in options.set for part in ("--set", override)]
-    return supervise([*launch, str(script), "--config", options.config, *overrides])
+    rehearsal = ["--dry-run"] if options.dry_run else []
+    return supervise([*launch, str(script), "--config", options.config, *overrides, *rehearsal])
 
 
 def fit(options: argparse.Namespace) -> int:
     """Train in this process (one of several under ``accelerate launch``). Asked to stop, it saves where it stands: exit code 0."""
+    if options.dry_run:
+        from nisba import config, plan
+
+        for part in plan.rehearse(config.load(options.config, options.set)):
+            if os.environ.get("RANK", "0") == "0":
+                print(part, flush=True)
+        return 0
     with Interrupts() as interrupts:
         from nisba import config
         from nisba.fit import fit as run
@@ -50,4 +58,31 @@ def fit(options: argparse.Namespace) -> int:
         except Stopped as stop:
             if os.environ.get("RANK", "0") == "0":
                 print(stop)
+    return 0
+
+
+def sweep(options: argparse.Namespace) -> int:
+    """Trials of a configuration in this process. Asked to stop, it saves where it stands: exit code 0."""
+    with Interrupts() as interrupts:
+        from nisba import config, ranges
+        from nisba import sweep as search
+
+        settings = config.load(options.config, options.set)
+        try:
+            rows = search.run(settings, ranges.load(options.space, settings), trials=options.trials, interrupts=interrupts)
+        except Stopped as stop:
+            print(stop)
+            return 0
+        search.show(rows)
+        if search.best(rows) is not None:
+            print(f"written: {Path(settings.output) / search.BEST}")
+    return 0
+
+
+def plot(options: argparse.Namespace) -> int:
+    """Draw the learning curves of runs."""
+    from nisba.plot import plot as draw
+
+    draw(options.runs, options.output)
+    print(f"written: {options.output}")
     return 0

@@ -9,7 +9,7 @@ place for them. Offsets are code points. Format: https://brat.nlplab.org/standof
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import NamedTuple
@@ -22,7 +22,9 @@ _BREAK, _UNBROKEN = re.compile(f"[{_BREAKS}]"), re.compile(f"[^{_BREAKS}]+")
 _SPACES = dict.fromkeys(map(ord, _BREAKS + "\t"), " ")
 _OFFSETS = re.compile(r"([0-9]{1,12}) ([0-9]{1,12})")
 _ID = re.compile(r"(?:[A-Z]|#[A-Za-z]*)[0-9]+\S*|\*")
-_NUMBER = re.compile(r"(?<=.)[0-9]+$")
+_EVENT = re.compile(r"\s*([^\s:]+):([^\s:]+)((?:\s+[^\s:]+:[^\s:]+)*)\s*")
+_ARGUMENT = re.compile(r"([^\s:]+?)[0-9]*:([^\s:]+)")  # of a role that may be numbered
+_USUAL = re.compile(r"(T[0-9]+)\t([^ \t]+) ([0-9]{1,12}) ([0-9]{1,12})\t(.+)", re.DOTALL)  # nearly all marks are in one piece
 _REFUSED = {"R": "a relation", "N": "a normalization", "*": "an equivalence"}
 
 At = Callable[[int], str]  # how a message about a line begins: file, line, document
@@ -80,7 +82,14 @@ def parse(text: str, at: At, problems: list[str]) -> Annotations:
     seen: set[str] = set()
     for number, row in enumerate(text.split("\n"), 1):
         row = row.removesuffix("\r")
-        if not row.strip():
+        if usual := _USUAL.fullmatch(row):
+            key, label, start, end, quoted = usual.groups()
+            fragment = (int(start), int(end))
+            if fragment[0] < fragment[1] and key not in seen:
+                seen.add(key)
+                found.marks[key] = Mark(key, label, (fragment,), quoted, number)
+                continue
+        elif not row or row.isspace():
             continue
         key, tab, rest = row.partition("\t")
         try:
@@ -133,34 +142,34 @@ def _mark(key: str, data: str, tail: str, number: int) -> Mark:
 
 
 def _event(key: str, data: str, number: int) -> Event:
-    fields = [field.split(":") for field in data.split()]
-    if not fields or any(len(pair) != 2 or not all(pair) for pair in fields):
+    match = _EVENT.fullmatch(data)
+    if match is None:
         raise ValueError("an event needs «LABEL:TRIGGER» and arguments «ROLE:ID»")
-    (label, trigger), *arguments = fields
-    return Event(key, label, trigger, tuple((_NUMBER.sub("", role), target) for role, target in arguments), number)
+    return Event(key, match[1], match[2], tuple(_ARGUMENT.findall(match[3])), number)
 
 
 def _check(found: Annotations, at: At, problems: list[str]) -> None:
     """References lead somewhere, triggers are of their event's label."""
+    marks = found.marks
     for event in found.events.values():
-        trigger = found.marks.get(event.trigger)
+        trigger = marks.get(event.trigger)
+        wrong = [f"{excerpt(role)}: is no mark of the file: «{excerpt(to)}»" for role, to in event.arguments if to not in marks]
         if trigger is None:
-            problems.append(f"{at(event.line)}: {event.id}: its trigger is no mark of the file: «{excerpt(event.trigger)}»")
+            wrong.insert(0, f"its trigger is no mark of the file: «{excerpt(event.trigger)}»")
         elif trigger.label != event.label:
-            problems.append(
-                f"{at(event.line)}: {event.id}: its trigger is a {trigger.label}, not a {event.label}: «{excerpt(trigger.quoted)}»"
-            )
-        for role, target in event.arguments:
-            if target not in found.marks:
-                problems.append(f"{at(event.line)}: {event.id}: {role}: is no mark of the file: «{excerpt(target)}»")
+            kinds = f"a {excerpt(trigger.label)}, not a {excerpt(event.label)}"
+            wrong.insert(0, f"its trigger is {kinds}: «{excerpt(trigger.quoted)}»")
+        problems += [f"{at(event.line)}: {excerpt(event.id)}: {line}" for line in wrong]
 
 
-def spans(text: str, marks: Iterable[Mark], at: At, repair: Repair | None) -> tuple[dict[str, tuple[Span, ...]], list[str]]:
+def spans(text: str, marks: Collection[Mark], at: At, repair: Repair | None) -> tuple[dict[str, tuple[Span, ...]], list[str]]:
     """The fragments of every mark by id, in text order and code points, and what is wrong: marks whose text is not there."""
+    if repair is None and (exact := _exact(text, marks)) is not None:
+        return exact, []
     quotes: list[Quote] = []
     owners: list[str] = []
     for mark in marks:
-        where = f"{at(mark.line)}: {mark.id} {mark.label}"
+        where = f"{at(mark.line)}: {excerpt(mark.id)} {excerpt(mark.label)}"
         for (start, end), piece in zip(mark.fragments, _pieces(mark), strict=True):
             there = text[start:end] if end - start == len(piece) else piece
             if there != piece and _BREAK.search(there) and there.translate(_SPACES) == piece.translate(_SPACES):
@@ -173,6 +182,24 @@ def spans(text: str, marks: Iterable[Mark], at: At, repair: Repair | None) -> tu
         for owner, (start, end) in zip(owners, places, strict=True):
             found.setdefault(owner, []).append(Span(start, end))
     return {owner: tuple(sorted(fragments)) for owner, fragments in found.items()}, problems
+
+
+def _exact(text: str, marks: Iterable[Mark]) -> dict[str, tuple[Span, ...]] | None:
+    """The fragments where every mark's text is there to the letter, None where any is not: then there is more to find out."""
+    found: dict[str, tuple[Span, ...]] = {}
+    for mark in marks:
+        fragments = mark.fragments
+        if len(fragments) == 1:
+            ((start, end),) = fragments
+            if text[start:end] != mark.quoted or end > len(text):
+                return None
+            found[mark.id] = (Span(start, end),)
+        else:
+            there = " ".join([text[start:end] for start, end in fragments])
+            if there != mark.quoted or any(end > len(text) for _, end in fragments):
+                return None
+            found[mark.id] = tuple([Span(start, end) for start, end in sorted(fragments)])
+    return found
 
 
 def _pieces(mark: Mark) -> Sequence[str]:
@@ -207,6 +234,8 @@ def pieces(text: str, fragments: Iterable[Span]) -> tuple[Span, ...]:
 
 def joined(text: str, fragments: Sequence[Span]) -> tuple[Span, ...]:
     """Fragments that only a line end sets apart are one, as brat itself cuts what is selected over a line end."""
+    if len(fragments) == 1:
+        return (*fragments,)
     found: list[Span] = []
     for fragment in fragments:
         if found and _line_end(text, found[-1].end, fragment.start):
@@ -223,5 +252,8 @@ def _line_end(text: str, start: int, end: int) -> bool:
 
 def mark(label: str, fragments: Sequence[Span], text: str) -> str:
     """What stands behind the id of a mark."""
+    if len(fragments) == 1:  # as nearly all marks are
+        start, end = fragments[0].start, fragments[0].end
+        return f"{label} {start} {end}\t{text[start:end]}"
     offsets = ";".join(f"{span.start} {span.end}" for span in fragments)
     return f"{label} {offsets}\t{' '.join(span.of(text) for span in fragments)}"

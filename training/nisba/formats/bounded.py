@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -34,17 +35,23 @@ def lines(stream: Readable, name: str, limit: int = LIMIT) -> Iterator[bytes]:
         yield line
 
 
+def pieces(path: Path, limit: int = LIMIT) -> Iterator[bytes]:
+    """A whole file, CHUNK bytes at most at a time. Raises FormatError for one over ``limit`` bytes, before the first piece where
+    its size is known; OSError."""
+    with path.open("rb", buffering=0) as stream:
+        size = os.fstat(stream.fileno()).st_size  # 0 for a pipe
+        most = min(CHUNK, size + 1) if size else CHUNK  # asked for more, Python would set all of that aside, whatever is there
+        read = 0
+        while piece := stream.read(most):
+            read += len(piece)
+            if max(size, read) > limit:
+                raise FormatError([f"{path}: is longer than {limit:,} bytes: «{_start(piece)}»"])
+            yield piece
+
+
 def whole(path: Path, limit: int = LIMIT) -> bytes:
-    """A whole file. Raises FormatError for one over ``limit`` bytes, OSError."""
-    pieces, size = [], 0
-    with path.open("rb") as stream:
-        while size <= limit and (piece := stream.read(CHUNK)):  # asked for it all at once, Python would set it all aside
-            pieces.append(piece)
-            size += len(piece)
-    data = b"".join(pieces)
-    if size > limit:
-        raise FormatError([f"{path}: is longer than {limit:,} bytes: «{_start(data)}»"])
-    return data
+    """All ``pieces`` of a file. Raises FormatError for one over ``limit`` bytes, OSError."""
+    return b"".join(pieces(path, limit))
 
 
 def text(path: Path, limit: int = LIMIT) -> str:

@@ -89,7 +89,7 @@ def _write_pair(documents: Iterable[Document], path: Path) -> int:
 
 
 def _rows(found: Document) -> str:
-    return "".join(f"{row}\n" for row in lines(found))
+    return "\n".join([*lines(found), ""])
 
 
 def losses(document: Document) -> list[str]:

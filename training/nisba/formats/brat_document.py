@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from nisba.characters import sound
 from nisba.files import FormatError
 from nisba.formats import ann, brat_notes
 from nisba.formats.brat_notes import CARRIED, NOTES, REMARKS, Remark
@@ -13,7 +14,7 @@ from nisba.formats.offsets import Repair
 from nisba.schema import ENTITY_LABELS, Claim, Document, Entity, SchemaError, Span, excerpt, trim
 
 _TRIGGERS = {CUE: "cue", UNCUED: "content"}  # the role of an event's trigger
-_KNOWN = (*ENTITY_LABELS, *LABELS, *_TRIGGERS)
+_KNOWN = dict.fromkeys((*ENTITY_LABELS, *LABELS, *_TRIGGERS))
 _CARRIED: dict[str, dict[str, Any]] = {  # by the first letter of what a note is on: keys and their types
     "#": {"id": str, "meta": dict},
     "E": {"id": str, "score": (int, float), "fragments": dict},
@@ -40,6 +41,7 @@ class _Reading:
         self.values: dict[tuple[str, str], str] = {}
         self.speakers: dict[str, str] = {}
         self.places: dict[str, tuple[Span, ...]] = {}
+        self.words: dict[str, tuple[Span, ...]] = {}
 
     def at(self, line: int) -> str:
         return f"{self._file}:{line}: {self._shown}"
@@ -52,6 +54,7 @@ class _Reading:
         said = self._speakers()
         self._strays()
         self._raise()
+        self.words = self._words()
         entities = {mark.line: self._entity(mark) for mark in self.found.marks.values() if mark.label in ENTITY_LABELS}
         ids = self._ids()
         claims = {event.line: self._claim(event, ids[event.id]) for event in self.found.events.values()}
@@ -94,6 +97,9 @@ class _Reading:
     def _attributes(self) -> None:
         for attribute in self.found.attributes:
             name, target, value, line = attribute
+            if value in VALUES.get(name, ()) and target in self.found.events and (target, name) not in self.values:
+                self.values[target, name] = value
+                continue
             on_name = target in self.found.marks and self.found.marks[target].label in ENTITY_LABELS
             flags = [OPTIONAL] if target in self.found.events else [AMBIGUOUS] if on_name else []
             choices = VALUES if target in self.found.events else {}
@@ -115,9 +121,9 @@ class _Reading:
         """Takes who speaks out of the notes; what is left of them is what people remarked."""
         said: list[ann.Note] = []
         for note in self.found.notes:
-            text = note.text.strip()
             if note.kind == CARRIED:
                 continue
+            text = note.text.strip()
             if note.target not in self.found.events and note.target not in self.found.marks:
                 self.problems.append(
                     f"{self.at(note.line)}: the note is on no mark or event of the file: «{excerpt(note.target)} {excerpt(text)}»"
@@ -143,13 +149,14 @@ class _Reading:
                 self.problems.append(
                     f"{self.at(event.line)}: {event.id}: an event must be {' or '.join(_TRIGGERS)}: «{excerpt(event.label)}»"
                 )
-            if event.label == CUE and all(role != "Content" for role, _ in event.arguments):
+            if event.label == CUE and "Content" not in [role for role, _ in event.arguments]:
                 quoted = self.found.marks[event.trigger].quoted if event.trigger in self.found.marks else ""
                 self.problems.append(f"{self.at(event.line)}: {event.id}: needs an argument Content: «{excerpt(quoted)}»")
             for role, target in event.arguments:
                 used.add(target)
-                label = self.found.marks[target].label if target in self.found.marks else role
-                if role not in LABELS or label != role:
+                mark = self.found.marks.get(target)
+                label = mark.label if mark else role
+                if label != role or role not in LABELS:
                     of = (
                         f"must point to a {role}, not to a {excerpt(label)}"
                         if role in LABELS
@@ -167,6 +174,12 @@ class _Reading:
                     f"{self.at(mark.line)}: {mark.id}: no claim has this {mark.label}: link or delete it: «{excerpt(mark.quoted)}»"
                 )
 
+    def _words(self) -> dict[str, tuple[Span, ...]]:
+        """What is meant by each mark: what a line end cut is joined, space and punctuation at the edges are left out."""
+        clean = sound(self.text, [(span.start, span.end) for spans in self.places.values() for span in spans])
+        odd = [key for key, spans in self.places.items() if len(spans) > 1 or not clean]
+        return self.places | {key: _trimmed(self.text, ann.joined(self.text, self.places[key])) for key in odd}
+
     def _ids(self) -> dict[str, str]:
         """The claims' ids by event: what is carried along, else the number of the event, with a dash where that is taken."""
         ids = {key: row["id"] for key, row in self.carried.items() if key in self.found.events and "id" in row}
@@ -181,10 +194,10 @@ class _Reading:
         return ids
 
     def _entity(self, mark: ann.Mark) -> Entity | None:
-        spans = ann.joined(self.text, self.places[mark.id])
-        edges = _trimmed(self.text, spans)
-        if len(spans) > 1 or not edges:
-            message = "a name must be in one piece" if len(spans) > 1 else "holds no word"
+        spans, edges = self.places[mark.id], self.words[mark.id]
+        in_pieces = len(spans) > 1 and len(ann.joined(self.text, spans)) > 1
+        if in_pieces or not edges:
+            message = "a name must be in one piece" if in_pieces else "holds no word"
             self.problems.append(f"{self.at(mark.line)}: {mark.id} {mark.label}: {message}: «{excerpt(mark.quoted)}»")
             return None
         try:
@@ -194,45 +207,58 @@ class _Reading:
             self.problems += [f"{self.at(mark.line)}: {mark.id} {mark.label}: {problem}" for problem in error.problems]
             return None
 
+    def _where(self, event: ann.Event) -> str:
+        return f"{self.at(event.line)}: {event.id}"
+
     def _claim(self, event: ann.Event, name: str) -> Claim | None:
         marks: dict[str, dict[str, None]] = {_TRIGGERS[event.label]: {event.trigger: None}}
         for label, target in event.arguments:
             marks.setdefault(LABELS[label], {})[target] = None
-        where, carried = f"{self.at(event.line)}: {event.id}", self.carried.get(event.id, {})
+        carried = self.carried.get(event.id, {})
         exact = carried.get("fragments", {})
-        row: dict[str, Any] = {role: self._role(ids, exact.get(role), f"{where}: {role}") for role, ids in marks.items()}
-        values = {name: self.values.get((event.id, name)) for name in VALUES}
-        if row.get("source") and not values["SourceType"]:
+        roles = {role: self._role(ids, exact.get(role), event, role) for role, ids in marks.items()}
+        kind, source_type, stance = [self.values.get((event.id, name)) for name in VALUES]
+        if roles.get("source") and not source_type:
             quoted = self.found.marks[next(iter(marks["source"]))].quoted
-            self.problems.append(f"{where}: has a Source and needs a SourceType: «{excerpt(quoted)}»")
+            self.problems.append(f"{self._where(event)}: has a Source and needs a SourceType: «{excerpt(quoted)}»")
             return None
-        row |= {"id": name, "type": values["Type"] or "indirect", "source_type": values["SourceType"] or "implicit"}
-        row |= {"stance": values["Stance"] or "neutral", "speaker": self.speakers.get(event.id)}
-        row |= {"content": row.get("content", []), "score": carried.get("score"), "core": (event.id, OPTIONAL) not in self.values}
         try:
-            return Claim.from_dict(row)
+            return Claim(
+                name,
+                roles.get("content", ()),
+                roles.get("cue", ()),
+                roles.get("source", ()),
+                roles.get("addressee", ()),
+                kind or "indirect",  # type: ignore[arg-type]
+                source_type or "implicit",  # type: ignore[arg-type]
+                stance or "neutral",  # type: ignore[arg-type]
+                self.speakers.get(event.id),
+                carried.get("score"),
+                (event.id, OPTIONAL) not in self.values,
+            )
         except SchemaError as error:
-            self.problems += [f"{where}: claim {excerpt(name)}.{problem}" for problem in error.problems]
+            self.problems += [f"{self._where(event)}: claim {excerpt(name)}.{problem}" for problem in error.problems]
             return None
 
-    def _role(self, marks: Iterable[str], exact: Any, where: str) -> list[list[int]]:
+    def _role(self, marks: Iterable[str], exact: Any, event: ann.Event, role: str) -> tuple[Span, ...]:
         """The fragments of a role: those carried along where the marks are still theirs, else what the marks show."""
-        shown = [span for mark in marks for span in self.places[mark]]
         if exact is not None:
+            shown = [span for mark in marks for span in self.places[mark]]
             try:
                 fragments = [Span(start, end) for start, end in exact]
             except (SchemaError, TypeError, ValueError) as error:
+                where = f"{self._where(event)}: {role}"
                 self.problems.append(f"{where}: what nisba carries along is no list of fragments: {error}: «{excerpt(str(exact))}»")
-                return []
+                return ()
             if ann.pieces(self.text, fragments) == tuple(sorted(shown)):
-                return [[span.start, span.end] for span in fragments]
+                return tuple(fragments)
         found: list[Span] = []
         for mark in marks:
-            spans = _trimmed(self.text, ann.joined(self.text, self.places[mark]))
-            if not spans:
+            if not self.words[mark]:
+                where = f"{self._where(event)}: {role}"
                 self.problems.append(f"{where}: {mark} holds no word: «{excerpt(self.found.marks[mark].quoted)}»")
-            found += spans
-        return [[span.start, span.end] for span in sorted(found)]
+            found += self.words[mark]
+        return (*found,) if len(found) == 1 else tuple(sorted(found))
 
     def _remark(self, note: ann.Note, ids: Mapping[str, str]) -> Remark:
         if note.target in ids:
@@ -243,4 +269,4 @@ class _Reading:
 
 def _trimmed(text: str, spans: Iterable[Span]) -> tuple[Span, ...]:
     """The spans without space and punctuation at their edges; those that hold nothing else are left out."""
-    return tuple(span for s in spans if (span := trim(text, s.start, s.end)) is not None)
+    return tuple([span for s in spans if (span := trim(text, s.start, s.end)) is not None])

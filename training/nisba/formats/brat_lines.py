@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nisba.formats import ann
-from nisba.formats.brat_notes import CARRIED, NOTES, REMARKS, dump, remarks, speaker_text
+from nisba.formats.brat_notes import CARRIED, NOTES, REMARKS, Remark, dump, remarks, speaker_text
 from nisba.formats.brat_project import AMBIGUOUS, CUE, LABELS, OPTIONAL, UNCUED
 from nisba.schema import ROLES, Claim, Document, Span
 
@@ -22,9 +22,8 @@ def lines(document: Document) -> list[str]:
         if entity.score is not None:
             file.carry(key, {"score": entity.score})
     events = {claim.id: _claim(file, claim) for claim in document.claims}
-    marks = {(label, spans[0].start, spans[-1].end): key for (label, spans), key in file.marks.items()}
-    said = [(events.get(r.on) if isinstance(r.on, str) else marks.get(r.on), r) for r in remarks(document.meta)]
     meta = dict(document.meta)
+    said = _said(file, events, remarks(meta))
     if said and all(key for key, _ in said):
         del meta[REMARKS]
         for on, remark in said:
@@ -33,13 +32,19 @@ def lines(document: Document) -> list[str]:
     return file.rows
 
 
+def _said(file: _File, events: Mapping[str, str], found: Sequence[Remark]) -> list[tuple[str | None, Remark]]:
+    """Remarks with the id of what they are on; None where that is not in the file."""
+    marks = {(label, places[0][0], places[-1][1]): key for (label, places), key in file.marks.items()} if found else {}
+    return [(events.get(remark.on) if isinstance(remark.on, str) else marks.get(remark.on), remark) for remark in found]
+
+
 class _File:
     """Lines under way; ids count up by kind."""
 
     def __init__(self, text: str):
         self.text = text
         self.rows: list[str] = []
-        self.marks: dict[tuple[str, tuple[Span, ...]], str] = {}
+        self.marks: dict[tuple[str, tuple[tuple[int, int], ...]], str] = {}  # by label and where the pieces are
         self._counts = Counter[str]()
 
     def coming(self, kind: str) -> str:
@@ -47,23 +52,25 @@ class _File:
         return f"{kind}{self._counts[kind] + 1}"
 
     def _add(self, kind: str, rest: str) -> str:
-        key = self.coming(kind)
         self._counts[kind] += 1
+        key = f"{kind}{self._counts[kind]}"
         self.rows.append(f"{key}\t{rest}")
         return key
 
     def mark(self, label: str, fragments: Sequence[Span]) -> str:
         """The id of a mark; claims that share it point to the same."""
         spans = ann.pieces(self.text, fragments)
-        if (label, spans) not in self.marks:
-            self.marks[label, spans] = self._add("T", ann.mark(label, spans, self.text))
-        return self.marks[label, spans]
+        place = (label, tuple([(span.start, span.end) for span in spans]))
+        key = self.marks.get(place)
+        if key is None:
+            key = self.marks[place] = self._add("T", ann.mark(label, spans, self.text))
+        return key
 
     def event(self, label: str, trigger: str, arguments: Sequence[tuple[str, str]]) -> str:
         return self._add("E", " ".join(f"{role}:{target}" for role, target in [(label, trigger), *arguments]))
 
     def attribute(self, name: str, target: str, value: str = "") -> None:
-        self._add("A", f"{name} {target} {value}".rstrip())
+        self._add("A", f"{name} {target} {value}" if value else f"{name} {target}")
 
     def note(self, kind: str, target: str, text: str) -> None:
         self._add("#", f"{kind} {target}\t{text}")
@@ -91,9 +98,8 @@ def _claim(file: _File, claim: Claim) -> str:
         file.note(NOTES, key, speaker_text(claim.speaker))
     row: dict[str, Any] = {} if claim.id == f"c{key[1:]}" else {"id": claim.id}
     row |= {} if claim.score is None else {"score": claim.score}
-    fragments = {
-        role: [[span.start, span.end] for span in claim.role(role)] for role in ROLES if _merged(file.text, claim.role(role))
-    }
+    merged = [role for role in ROLES if len(claim.role(role)) > 1 and _merged(file.text, claim.role(role))]
+    fragments = {role: [[span.start, span.end] for span in claim.role(role)] for role in merged}
     row |= {"fragments": fragments} if fragments else {}
     if row:
         file.carry(key, row)
@@ -101,5 +107,5 @@ def _claim(file: _File, claim: Claim) -> str:
 
 
 def _merged(text: str, fragments: Sequence[Span]) -> bool:
-    """Whether some fragments would be read as one."""
+    """Whether some of several fragments would be read as one."""
     return ann.joined(text, ann.pieces(text, fragments)) != tuple(fragments)

@@ -13,7 +13,9 @@ from nisba.schema import excerpt
 CARRIED, NOTES = "Nisba", "AnnotatorNotes"  # kinds of notes: ours, and what brat's field for notes writes
 REMARKS = "brat_notes"  # the key of meta for what people remarked
 _SPEAKER, _REMARK = "speaker:", " | "
-_ESCAPED = {ord(char): f"\\u{ord(char):04x}" for char in "\x85\u2028\u2029"}  # the line ends that JSON does not escape
+_LINE_ENDS = re.compile("[\x85\u2028\u2029]")  # those that JSON does not escape
+_ESCAPED = {ord(char): f"\\u{ord(char):04x}" for char in "\x85\u2028\u2029"}
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
@@ -78,7 +80,8 @@ def speaker(text: str) -> tuple[str | None, str]:
 
 def dump(value: Any) -> str:
     """JSON on one line, whatever counts as a line end."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False).translate(_ESCAPED)
+    row = _JSON.encode(value)
+    return row.translate(_ESCAPED) if _LINE_ENDS.search(row) else row
 
 
 def load(text: str, keys: Mapping[str, type]) -> dict[str, Any]:

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nisba.files import FormatError, atomic_folder, digest
+from nisba.formats.bounded import lines
 from nisba.schema import Document, SchemaError, excerpt
 
 ORDER = "nisba.order"
+LINE = 1 << 12  # bytes of a line of the order
 LONGEST = 120  # characters of a file's name: with an ending, well under what any file system takes
 _FILE = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_-])?")
 _FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
@@ -56,19 +59,38 @@ def _safe(name: str) -> bool:
 def files(folder: Path, ending: str, problems: list[str]) -> Iterator[tuple[Path, str]]:
     """(file, path inside the folder without its ending) of every file with the ending: first in the order that ``write`` kept, then
     by name. Hidden ones are passed over; links that lead outside are problems."""
+    found = _found(folder, ending, problems)
+    listed = dict.fromkeys(name for _, name in _listed(folder) if name in found)
+    for name in listed | found:
+        yield folder / name, name.removesuffix(ending)
+
+
+def _found(folder: Path, ending: str, problems: list[str]) -> dict[str, None]:
+    """The names of ``files``, sorted by folder and file."""
     inside = folder.resolve()
-    found: dict[str, Path] = {}
-    for file in sorted(folder.rglob(f"*{ending}")):
-        parts = file.relative_to(folder).parts
-        if not file.is_file() or any(part.startswith(".") for part in parts):
-            continue
-        if inside in file.resolve().parents:
-            found["/".join(parts)] = file
+    names: list[str] = []
+    links: set[str] = set()
+    waiting = [""]
+    while waiting:
+        within = waiting.pop()
+        with suppress(PermissionError), os.scandir(folder / within) as entries:
+            for entry in entries:
+                name = within + entry.name
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(f"{name}/")
+                elif entry.name.endswith(ending) and os.path.isfile(entry):
+                    names.append(name)
+                    if entry.is_symlink():
+                        links.add(name)
+    found: dict[str, None] = {}
+    for name in sorted(names, key=lambda name: name.split("/")):
+        if name in links and inside not in (folder / name).resolve().parents:
+            problems.append(f"{folder / name}: leads outside the folder")
         else:
-            problems.append(f"{file}: leads outside the folder")
-    listed = [name for _, name in _listed(folder) if name in found]
-    for name in dict.fromkeys([*listed, *found]):
-        yield found[name], name.removesuffix(ending)
+            found[name] = None
+    return found
 
 
 def read(
@@ -105,11 +127,14 @@ def folder(path: Path, *endings: str) -> Iterator[Callable[[str, str], None]]:
     ``endings``) that were changed, added or taken away since."""
     _check(path, endings)
     written: list[str] = []
+    made: set[Path] = set()
     with atomic_folder(path, marker=ORDER) as partial:
 
         def put(name: str, text: str) -> None:
             file = partial / name
-            file.parent.mkdir(parents=True, exist_ok=True)
+            if file.parent not in made:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                made.add(file.parent)
             data = text.encode("utf-8")
             file.write_bytes(data)
             if name.endswith(endings):
@@ -130,9 +155,13 @@ def _check(path: Path, endings: tuple[str, ...]) -> None:
         raise FileExistsError(errno.EEXIST, message, str(path))
 
 
-def _listed(path: Path) -> list[tuple[str, str]]:
-    """(checksum, name) of the lines of the order; none where there is no such file."""
+def _listed(path: Path) -> Iterator[tuple[str, str]]:
+    """(checksum, name) of the lines of the order, as a stream: a folder from elsewhere may hold anything under that name. Nothing
+    where there is no such file. Raises FormatError for a line that is too long."""
     file = path / ORDER
     if not file.is_file():
-        return []
-    return [match.groups() for match in _LINE.finditer(file.read_text("utf-8", errors="replace"))]  # type: ignore[misc]
+        return
+    with file.open("rb") as stream:
+        for row in lines(stream, str(file), LINE):
+            if match := _LINE.fullmatch(row.decode("utf-8", "replace").removesuffix("\n")):
+                yield match[1], match[2]

@@ -21,9 +21,10 @@ from itertools import chain, pairwise
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from nisba.files import FormatError, atomic
+from nisba.files import FormatError
 from nisba.formats import bounded
 from nisba.formats.columns import rebuilt
+from nisba.formats.gather import write_texts
 from nisba.formats.tagging import LETTERS, Spelling, Tagged, names
 from nisba.schema import ENTITY_LABELS, Document, EntityLabel, SchemaError, Span, excerpt, trim
 from nisba.text import sentences, words
@@ -70,14 +71,12 @@ def read(path: Path) -> Iterator[Document]:
 
 def write(documents: Iterable[Document], path: Path) -> int:
     """Write the names of documents as IOB2; the file appears whole or not at all. Returns how many documents there were."""
-    count = 0
-    with atomic(path) as stream:
-        for document in documents:
-            stream.write(f"{START} {_escaped(document.id)} O\n\n")
-            for sentence in _tagged(document)[0]:
-                stream.write("".join(f"{word} {tag}\n" for word, tag in sentence) + "\n")
-            count += 1
-    return count
+    return write_texts(map(_dump, documents), path)
+
+
+def _dump(document: Document) -> str:
+    rows = ["".join(f"{word} {tag}\n" for word, tag in sentence) + "\n" for sentence in _tagged(document)[0]]
+    return f"{START} {_escaped(document.id)} O\n\n" + "".join(rows)
 
 
 def losses(document: Document) -> list[str]:

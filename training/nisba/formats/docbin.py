@@ -19,7 +19,7 @@ from spacy.tokens import Span as Run
 from spacy.vocab import Vocab
 
 from nisba.files import FormatError, atomic
-from nisba.formats.bounded import load_row, whole
+from nisba.formats.bounded import load_row, pieces
 from nisba.formats.carried import KEY, pack
 from nisba.formats.docbin_bytes import Packed, unpacked
 from nisba.formats.gather import gathered
@@ -83,16 +83,9 @@ def split(text: str) -> tuple[list[str], list[bool]]:
 def read(path: Path) -> Iterator[Document]:
     """The documents of a DocBin; one that nisba did not write has its entities and what the group holds, and an id from the file's
     name. Raises FormatError with all problems once the end is reached, OSError."""
-    rows = ((f"{path}: document {number}", number, packed) for number, packed in enumerate(_opened(path), 1))
+    documents = enumerate(unpacked(pieces(path, LIMIT), str(path)), 1)
+    rows = ((f"{path}: document {number}", number, packed) for number, packed in documents)
     yield from gathered(rows, lambda packed, number: _document(packed, f"{path.stem}-{number:05}"), str(path))
-
-
-def _opened(path: Path) -> Iterator[Packed | FormatError]:
-    data = whole(path, LIMIT)
-    try:
-        yield from unpacked(data)
-    except FormatError as error:
-        raise FormatError(f"{path}: {problem}" for problem in error.problems) from None
 
 
 def _document(packed: Packed | FormatError, fallback: str) -> Document:

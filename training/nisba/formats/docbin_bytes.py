@@ -8,21 +8,21 @@ Format: https://spacy.io/api/docbin#section-data, https://spacy.io/api/spangroup
 from __future__ import annotations
 
 import struct
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from spacy.attrs import ENT_IOB, ENT_TYPE, ORTH
 from spacy.strings import StringStore
-from srsly import msgpack
 
 from nisba.files import FormatError
+from nisba.formats.bounded import LIMIT
 from nisba.formats.carried import KEY
-from nisba.schema import excerpt
+from nisba.formats.packing import inflated, loaded, shown
 
 UNPACKED = 1 << 28  # bytes of what is in it: two million words, whatever attributes are stored
+WORDS = 1 << 21  # of a document
 _SPAN = struct.Struct(">QQQllll")  # ID, knowledge base ID, label, first token, behind the last, first character, behind the last
 _INSIDE, _OUTSIDE, _BEGINS = 1, 2, 3  # ENT_IOB; 0 is unknown
 
@@ -41,9 +41,18 @@ class Packed:
     carried: str | None
 
 
-def unpacked(data: bytes) -> Iterator[Packed | FormatError]:
-    """Every document of a file, or what is wrong with it. Raises FormatError where something is wrong with the file as a whole."""
-    reading = _Reading(_message(data))
+def unpacked(pieces: Iterable[bytes], name: str) -> Iterator[Packed | FormatError]:
+    """Every document of a file that comes in pieces, or what is wrong with it. Raises FormatError where something is wrong with the
+    file as a whole, which ``name`` stands for; what ``pieces`` raises is raised as it is."""
+    inside = inflated(pieces, UNPACKED, name)
+    try:
+        message = loaded(inside, "the file")
+        del inside  # what is in it was copied
+        if not isinstance(message, dict):
+            raise FormatError([f"not a DocBin: «{shown(message)}»"])
+        reading = _Reading(message)
+    except FormatError as error:
+        raise FormatError(f"{name}: {problem}" for problem in error.problems) from None
     for number in range(1, len(reading.lengths) + 1):
         try:
             yield reading.document(number)
@@ -77,11 +86,15 @@ class _Reading:
     def document(self, number: int) -> Packed:
         """The next document; ``number`` counts from 1. Raises FormatError."""
         length = self.lengths[number - 1]
+        if length > WORDS:
+            raise FormatError([f"lengths: has more than {WORDS:,} words"])
         here, self._last = slice(self._last, self._last + length), self._last + length
         words = [self._name(word, "a word") for word in self._words[here].tolist()]
         spaced = self._of(number, "flags", dict, {}).get("has_unknown_spaces") is not True
         behind = self._spaces[here].tolist() if spaced else [True] * length
         edges = _edges(words, behind)
+        if edges and edges[-1][1] > LIMIT:
+            raise FormatError([f"is longer than {LIMIT:,} characters"])
         text = "".join(word + " " * space for word, space in zip(words, behind, strict=True))
         marks, types = self._marks[here].tolist(), self._types[here].tolist()
         entities = _entities(edges, marks, types, self._name)
@@ -98,46 +111,21 @@ class _Reading:
         value = self._message.get(key, [])
         item = value[number - 1] if isinstance(value, list) and number <= len(value) else None
         if not isinstance(value, list) or not isinstance(item, kind | None):
-            raise FormatError([f"{key}: must be a list of {kind.__name__}: «{excerpt(str(item))}»"])
+            raise FormatError([f"{key}: must be a list of {kind.__name__}: «{shown(item)}»"])
         return default if item is None else item
-
-
-def _message(data: bytes) -> dict[str, Any]:
-    """What the file packs. Raises FormatError."""
-    stream = zlib.decompressobj()
-    try:
-        inside = stream.decompress(data, UNPACKED + 1)
-    except zlib.error as error:
-        raise FormatError([f"not a DocBin: {error}"]) from None
-    if len(inside) > UNPACKED:
-        raise FormatError([f"holds more than {UNPACKED:,} bytes"])
-    if not stream.eof or stream.unused_data:
-        raise FormatError(["not a whole DocBin: cut short, or something stands behind it"])
-    message = _loaded(inside, "the file")
-    if not isinstance(message, dict):
-        raise FormatError([f"not a DocBin: «{excerpt(str(message))}»"])
-    return message
-
-
-def _loaded(data: bytes, at: str, *, use_list: bool = True) -> Any:
-    """msgpack. Raises FormatError."""
-    try:
-        return msgpack.loads(data, raw=False, use_list=use_list)
-    except (ValueError, TypeError, RecursionError, MemoryError) as error:
-        raise FormatError([f"{at}: not msgpack: {error or type(error).__name__}"]) from None
 
 
 def _list(message: dict[str, Any], key: str, kind: type) -> list[Any]:
     value = message.get(key)
     if not isinstance(value, list) or not all(type(item) is kind for item in value):
-        raise FormatError([f"{key}: must be a list of {kind.__name__}: «{excerpt(str(value))}»"])
+        raise FormatError([f"{key}: must be a list of {kind.__name__}: «{shown(value)}»"])
     return value
 
 
 def _array(message: dict[str, Any], key: str, kind: str) -> np.ndarray[Any, Any]:
     value = message.get(key)
     if not isinstance(value, bytes) or len(value) % np.dtype(kind).itemsize:
-        raise FormatError([f"{key}: must be bytes, {np.dtype(kind).itemsize} for each number: «{excerpt(str(value))}»"])
+        raise FormatError([f"{key}: must be bytes, {np.dtype(kind).itemsize} for each number: «{shown(value)}»"])
     return np.frombuffer(value, dtype=kind)
 
 
@@ -164,14 +152,14 @@ def _entities(edges: list[tuple[int, int]], marks: list[int], types: list[int], 
 
 def _groups(data: bytes, edges: list[tuple[int, int]], name: Strings) -> dict[str, list[tuple[int, int, str, str]]]:
     """Our group of spans; others are others' business."""
-    message = _loaded(data, "span_groups") if data else []
+    message = loaded(data, "span_groups") if data else []
     groups = message if isinstance(message, dict) else dict.fromkeys(message, ()) if isinstance(message, list) else None
     if groups is None or not all(isinstance(key, bytes) for key in groups):
-        raise FormatError([f"span_groups: must be groups as bytes: «{excerpt(str(message))}»"])
+        raise FormatError([f"span_groups: must be groups as bytes: «{shown(message)}»"])
     for key, names in groups.items():
-        group = _loaded(key, "span_groups")
+        group = loaded(key, "span_groups")
         if not isinstance(group, dict) or not isinstance(group.get("spans"), list):
-            raise FormatError([f"span_groups: a group must have spans: «{excerpt(str(group))}»"])
+            raise FormatError([f"span_groups: a group must have spans: «{shown(group)}»"])
         if KEY in (names or [group.get("name")]):
             return {KEY: [_span(span, edges, name, f"spans[{KEY!r}][{i}]") for i, span in enumerate(group["spans"])]}
     return {}
@@ -179,7 +167,7 @@ def _groups(data: bytes, edges: list[tuple[int, int]], name: Strings) -> dict[st
 
 def _span(data: Any, edges: list[tuple[int, int]], name: Strings, at: str) -> tuple[int, int, str, str]:
     if not isinstance(data, bytes) or len(data) != _SPAN.size:
-        raise FormatError([f"{at}: must be {_SPAN.size} bytes: «{excerpt(str(data))}»"])
+        raise FormatError([f"{at}: must be {_SPAN.size} bytes: «{shown(data)}»"])
     identity, _, label, first, behind, start, end = _SPAN.unpack(data)
     if not 0 <= first < behind <= len(edges) or (edges[first][0], edges[behind - 1][1]) != (start, end):
         raise FormatError([f"{at}: tokens [{first}, {behind}) are not at [{start}, {end})"])
@@ -187,8 +175,8 @@ def _span(data: Any, edges: list[tuple[int, int]], name: Strings, at: str) -> tu
 
 
 def _user_data(data: bytes) -> str | None:
-    message = _loaded(data, "user_data", use_list=False) if data else {}
+    message = loaded(data, "user_data", use_list=False) if data else {}
     value = message.get(KEY) if isinstance(message, dict) else None
     if value is not None and not isinstance(value, str):
-        raise FormatError([f"user_data: {KEY} must be the string that nisba wrote: «{excerpt(str(value))}»"])
+        raise FormatError([f"user_data: {KEY} must be the string that nisba wrote: «{shown(value)}»"])
     return value

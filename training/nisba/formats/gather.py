@@ -56,14 +56,20 @@ def json_lines(path: Path, build: Callable[[dict[str, Any], int], Document], *, 
         yield from gathered(rows, parsed, str(path))
 
 
-def write_json_lines(rows: Iterable[Mapping[str, Any]], path: Path) -> int:
-    """Write one JSON object a line; the file appears whole or not at all. Returns how many there were."""
+def write_texts(texts: Iterable[str], path: Path) -> int:
+    """Write one text after the other; the file appears whole or not at all. Returns how many there were."""
     count = 0
     with atomic(path) as stream:
-        for row in rows:
-            stream.write(json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n")
+        for text in texts:
+            stream.write(text)
             count += 1
     return count
+
+
+def write_json_lines(rows: Iterable[Mapping[str, Any]], path: Path) -> int:
+    """``write_texts`` for one JSON object a line."""
+    encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return write_texts((encoder.encode(row) + "\n" for row in rows), path)
 
 
 def named(document_id: str, error: SchemaError) -> FormatError:

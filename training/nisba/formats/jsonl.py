@@ -8,12 +8,14 @@ import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from nisba.files import FormatError, atomic
+from nisba.files import FormatError
 from nisba.formats.bounded import lines as bounded_lines
 from nisba.formats.bounded import load_row as load_row
+from nisba.formats.gather import write_texts
 from nisba.schema import Document, SchemaError, excerpt
 
 LIMIT = 1 << 26  # bytes of a line: a text of many books with all that a model finds in it
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
 def read(path: Path) -> Iterator[Document]:
@@ -62,12 +64,7 @@ def parse(lines: Iterable[bytes], name: str) -> Iterator[Document]:
 
 def write(documents: Iterable[Document], path: Path) -> int:
     """Write documents; the file appears whole or not at all. Returns how many there were."""
-    count = 0
-    with atomic(path) as stream:
-        for document in documents:
-            stream.write(dump(document))
-            count += 1
-    return count
+    return write_texts(map(dump, documents), path)
 
 
 def losses(document: Document) -> list[str]:
@@ -77,4 +74,4 @@ def losses(document: Document) -> list[str]:
 
 def dump(document: Document) -> str:
     """One line of the format, with its line end."""
-    return json.dumps(document.to_dict(), ensure_ascii=False, allow_nan=False) + "\n"
+    return _JSON.encode(document.to_dict()) + "\n"

@@ -21,10 +21,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
-from nisba.files import FormatError, read_text
-from nisba.schema import Claim, Document, Entity, EntityLabel, Problem, SchemaError, Span
+from nisba.files import FormatError
+from nisba.formats import bounded
+from nisba.formats.problems import MOST
+from nisba.schema import Claim, Document, Entity, EntityLabel, Problem, SchemaError, Span, excerpt
 
 TAG = re.compile(r"<(/?)((?:per|org|loc|misc)\??|(?:cue|src|con|adr)\d+)>|&(lt|amp);")
 LABELS: dict[str, EntityLabel] = {"per": "PER", "org": "ORG", "loc": "LOC", "misc": "MISC"}
@@ -34,12 +37,15 @@ ROLE_TAGS = {"cue": "cue", "src": "source", "con": "content", "adr": "addressee"
 
 
 def read(path: Path) -> Iterator[Document]:
-    """Every article of a mark-up file. Raises FormatError with all of the file's problems."""
+    """Every article of a mark-up file, which is read at once. Raises FormatError with all of the file's problems, OSError."""
     problems: list[str] = []
     documents: list[Document] = []
     ids: set[str] = set()
     line = 1
-    for block in re.split(r"(?m)^===[ \t]*\n?", read_text(path)):
+    text = bounded.text(path)
+    if text.startswith("\ufeff"):
+        raise FormatError([f"{path}:1: begins with a byte order mark; save the file as UTF-8 without BOM"])
+    for block in re.split(r"(?m)^===[ \t]*\n?", text):
         if block.strip():
             lead = len(block) - len(block.lstrip("\n"))
             try:
@@ -51,6 +57,8 @@ def read(path: Path) -> Iterator[Document]:
             except SchemaError as error:
                 problems += [f"{path}:{line + lead}: {problem}" for problem in error.problems]
         line += block.count("\n") + 1
+    if not documents and not problems:
+        problems.append(f"{path}: holds no document")
     if problems:
         raise FormatError(problems)
     yield from documents
@@ -62,9 +70,10 @@ def parse(block: str) -> Document:
     if len(parts) != 3:
         raise SchemaError([Problem("article", "needs a header, a text and claim rows between two lines of ---", parts[0])])
     header, body, rows = parts
-    meta = dict(_pair(row) for row in header.splitlines() if row.strip())
+    meta, problems = _meta(header)
     name = meta.pop("id", "")
-    text, spans, problems = _untag(body.removesuffix("\n"))
+    text, spans, wrong = _untag(body.removesuffix("\n"))
+    problems += wrong
     found = (Entity(s, label, ambiguous=doubt) for tag, (label, doubt) in NAMES.items() for s in spans.pop(tag, []))
     entities = sorted(found, key=lambda e: e.span)
     claims: list[Claim] = []
@@ -88,14 +97,15 @@ def parse(block: str) -> Document:
                 )
             )
         except SchemaError as error:
-            problems += [Problem(f"{name}: claim {number}.{p.field}", p.message, p.text) for p in error.problems]
+            problems += [Problem(f"claim {excerpt(number)}.{p.field}", p.message, p.text) for p in error.problems]
     problems += [Problem(tag, "tagged in the text, but its claim has no row", spans[tag][0].of(text)) for tag in spans]
     try:
         document = Document(name, text, tuple(entities), tuple(claims), meta)
     except SchemaError as error:
-        problems += [Problem(f"{name}: {p.field}", p.message, p.text) for p in error.problems]
+        problems += error.problems
     if problems:
-        raise SchemaError(problems)
+        where = f"{excerpt(name)}: " if name else ""
+        raise SchemaError([Problem(where + p.field, p.message, p.text) for p in problems])
     return document
 
 
@@ -151,14 +161,24 @@ def _untag(body: str) -> tuple[str, dict[str, list[Span]], list[Problem]]:
             spans.setdefault(tag, []).append(Span(opened.pop(tag), len(text)))
     text += body[last:]
     problems += [Problem(tag, "never closed", text[start : start + 40]) for tag, start in opened.items()]
-    for stray in re.finditer("<", TAG.sub("", body)):
-        problems.append(Problem("text", "unknown tag, or a < that is not written &lt;", TAG.sub("", body)[stray.start() :][:40]))
+    bare = TAG.sub("", body)
+    for stray in islice(re.finditer("<", bare), MOST):  # a file of nothing else would fill the memory with problems
+        problems.append(Problem("text", "unknown tag, or a < that is not written &lt;", bare[stray.start() :][:40]))
     return text, spans, problems
 
 
-def _pair(row: str) -> tuple[str, str]:
-    key, _, value = row.partition(":")
-    return key.strip(), value.strip()
+def _meta(header: str) -> tuple[dict[str, str], list[Problem]]:
+    """The rows of a header, and what is wrong with them."""
+    meta: dict[str, str] = {}
+    problems: list[Problem] = []
+    for row in filter(str.strip, header.splitlines()):
+        key, colon, value = (part.strip() for part in row.partition(":"))
+        if not key or not colon:
+            problems.append(Problem("header", "needs rows of key: value", row))
+        elif key in meta:
+            problems.append(Problem("header", "a key is given twice", row))
+        meta.setdefault(key, value)
+    return meta, problems
 
 
 def _escape(text: str) -> str:

@@ -19,8 +19,9 @@ from typing import Any
 
 from nisba.files import FormatError
 from nisba.formats import ann, bounded, collection
+from nisba.formats.fragments import words_of
 from nisba.formats.offsets import Repair
-from nisba.schema import Claim, Document, SchemaError, Span, excerpt, is_word_char, trim
+from nisba.schema import Claim, Document, SchemaError, Span, excerpt, trim
 
 ROLES = {"Source": "source", "Cue": "cue", "Content": "content"}
 _ANNOTATOR = re.compile(r"(.+)_([0-9a-z]{4})")
@@ -106,10 +107,9 @@ def _claim(
     spans: dict[str, set[Span]] = {role: set() for role in ROLES.values()}
     for label, target in event.arguments:
         for place in ann.joined(text, places[target]):
-            edges = trim(text, place.start, place.end)
-            if edges is not None:
-                whole = _widen(text, edges)
-                widened |= {target} if whole != edges else set()
+            whole = words_of(text, place.start, place.end)
+            if whole is not None:
+                widened |= {target} if whole != trim(text, place.start, place.end) else set()
                 spans[ROLES[label]].add(whole)
     roles = {role: tuple(sorted(fragments)) for role, fragments in spans.items()}
     try:
@@ -124,13 +124,3 @@ def _claim(
     except SchemaError as error:
         problems += [f"{where}: {problem}" for problem in error.problems]
         return None
-
-
-def _widen(text: str, span: Span) -> Span:
-    """The span with the whole of the words at its edges."""
-    start, end = span.start, span.end
-    while start > 0 and is_word_char(text[start - 1]) and is_word_char(text[start]):
-        start -= 1
-    while end < len(text) and is_word_char(text[end - 1]) and is_word_char(text[end]):
-        end += 1
-    return Span(start, end)

@@ -144,7 +144,7 @@ def _regions(text: str, marked: Sequence[_Marked], problems: list[str], *, repai
         label = region.labels[0] if len(region.labels) == 1 else ""
         said = region.quoted or text[slice(*span)]
         if label not in (*ENTITY_LABELS, *ROLES):
-            given = f"the label {' and '.join(region.labels)}, not one of nisba's" if region.labels else "no label"
+            given = f"the label {excerpt(' and '.join(region.labels))}, not one of nisba's" if region.labels else "no label"
             problems.append(f"{region.where}: has {given}: «{excerpt(said)}»")
             continue
         choice = region.chosen.pop(FIELDS.get(label, ""), None)

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nisba.files import FormatError, decode
+from nisba.formats.bounded import whole
+from nisba.formats.problems import few
 from nisba.schema import Document, SchemaError, excerpt
 
 ENDINGS = (".txt", ".xml")
@@ -23,7 +25,7 @@ NEEDED, META = ("DOCNO", "TITLE", "TEXT"), {"category": "CAT", "url": "URL", "ti
 
 def read(path: Path) -> Iterator[Document]:
     """Every article of a file, a folder or a zip archive, files in order of name; files without any ``<DOC>`` are passed over.
-    Raises FormatError with all problems, once the end is reached."""
+    Raises FormatError with all problems, once the end is reached or there are too many (``problems.few``)."""
     problems: list[str] = []
     seen: set[str] = set()
     for name, data in _files(path, problems):
@@ -31,6 +33,7 @@ def read(path: Path) -> Iterator[Document]:
             text = decode(data, name)
         except FormatError as error:
             problems += error.problems
+            few(problems)
             continue
         for at, block in _blocks(text, name, problems):
             try:
@@ -53,8 +56,10 @@ def read(path: Path) -> Iterator[Document]:
 
 def _blocks(text: str, name: str, problems: list[str]) -> Iterator[tuple[str, str]]:
     """(place, what stands between ``<DOC>`` and ``</DOC>``) of every article of a file."""
-    pieces, line = text.split("<DOC>"), 1
-    for number, piece in enumerate(pieces):
+    line, start, number = 1, 0, 0
+    while start <= len(text):  # piece by piece: a file may be nothing but tags
+        end = text.find("<DOC>", start)
+        piece = text[start : end if end >= 0 else len(text)]
         at = f"{name}:{line}"
         line += piece.count("\n")
         block, closed, behind = piece.partition("</DOC>") if number else ("", "</DOC>", piece)
@@ -64,6 +69,8 @@ def _blocks(text: str, name: str, problems: list[str]) -> Iterator[tuple[str, st
             yield at, block
         if "</DOC>" in behind or "<DOCNO>" in behind:
             problems.append(f"{at}: an article without <DOC> stands behind: «{excerpt(behind.strip())}»")
+        few(problems)
+        start, number = (end if end >= 0 else len(text)) + len("<DOC>"), number + 1
 
 
 def _document(block: str) -> Document:
@@ -89,11 +96,16 @@ def _files(path: Path, problems: list[str]) -> Iterator[tuple[str, bytes]]:
     if path.is_dir():
         for file in sorted(path.rglob("*")):
             if _is_article(file) and file.is_file():
-                yield str(file), file.read_bytes()
+                try:
+                    data = whole(file, LARGEST)
+                except FormatError as error:
+                    problems += error.problems
+                else:
+                    yield str(file), data
     elif zipfile.is_zipfile(path):
         yield from _members(path, problems)
     else:
-        data = path.read_bytes()
+        data = whole(path, LARGEST)
         if data.startswith(b"PK"):
             raise FormatError([f"{path}: a damaged zip archive"])
         yield str(path), data
@@ -110,7 +122,7 @@ def _members(path: Path, problems: list[str]) -> Iterator[tuple[str, bytes]]:
                 with archive.open(info) as stream:
                     data = stream.read(LARGEST + 1)
                 if len(data) > LARGEST:
-                    problems.append(f"{name}: larger than {LARGEST} bytes")
+                    problems.append(f"{name}: is longer than {LARGEST:,} bytes")
                 else:
                     yield name, data
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, UnicodeDecodeError) as error:

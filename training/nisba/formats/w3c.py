@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from nisba.files import FormatError, atomic
+from nisba.files import FormatError
 from nisba.formats.bounded import LIMIT, lines, load_row, whole
 from nisba.formats.fragments import named
-from nisba.formats.gather import Row, gathered
+from nisba.formats.gather import Row, gathered, write_texts
 from nisba.formats.gather import named as naming
 from nisba.formats.offsets import Quote, Repair, located
 from nisba.formats.problems import few
@@ -48,12 +48,7 @@ CHOICES = {"type": CLAIM_TYPES, "source_type": SOURCE_TYPES, "stance": STANCES} 
 
 def write(documents: Iterable[Document], path: Path) -> int:
     """Write a page a line; the file appears whole or not at all. Returns how many there were."""
-    count = 0
-    with atomic(path) as stream:
-        for document in documents:
-            stream.write(json.dumps(page(document), ensure_ascii=False, allow_nan=False) + "\n")
-            count += 1
-    return count
+    return write_texts((json.dumps(page(document), ensure_ascii=False, allow_nan=False) + "\n" for document in documents), path)
 
 
 def losses(document: Document) -> list[str]:

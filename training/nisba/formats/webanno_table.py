@@ -17,7 +17,7 @@ from nisba.formats import webanno_escapes as escapes
 from nisba.formats.ann import At
 from nisba.formats.bounded import LIMIT
 from nisba.formats.offsets import Units
-from nisba.schema import EXCERPT, excerpt
+from nisba.schema import EXCERPT, excerpt, is_word_char
 
 FORMAT, TEXT, SENTENCE = "#FORMAT=WebAnno TSV ", "#Text=", "#Sentence.id="
 KINDS = {"#T_SP=": "span", "#T_CH=": "chain", "#T_RL=": "relation"}
@@ -236,9 +236,13 @@ class _Reading:
         return before
 
     def _check(self) -> None:
-        """Every unit's text stands where it says."""
+        """Every unit's text stands where it says, and there are tokens to the end of the text: else the file was cut."""
         units = Units("" if self.points else self.found.text)
         text = self.found.text
+        last = max((end for _, end, _, _ in self._quotes), default=0)
+        rest = text[last if self.points else units.point(last) or 0 :] if last <= self._length else ""
+        if any(map(is_word_char, rest)):
+            self.wrong(len(self.rows), "no tokens stand for the end of the text", rest.strip())
         for begin, end, quoted, line in self._quotes:
             start, stop = (begin, end) if self.points else (units.point(begin), units.point(end))
             inside = start is not None and stop is not None and start < stop

@@ -164,7 +164,7 @@ def _targets(table: Table, mark: Mark, ids: Mapping[int, int], problems: list[st
     for role, unit, number in mark.slots:
         target = table.target(mark, unit, number)
         if target is None or id(target) not in ids:
-            leads = "nothing" if target is None else f"a {target.layer}"
+            leads = "nothing" if target is None else f"a {excerpt(target.layer)}"
             given = f"{excerpt(str(role))} {excerpt(unit)}" + (f"[{number}]" if number else "")
             problems.append(f"line {mark.line}: a slot of {CLAIM} leads to {leads}: «{given}»")
         else:

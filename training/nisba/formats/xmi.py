@@ -69,6 +69,8 @@ def parse(data: bytes) -> Cas:
         raise FormatError(
             [f"line {error.lineno}: not XML: {xml.parsers.expat.ErrorString(error.code)}: «{_near(data, error)}»"]
         ) from None
+    except LookupError as error:
+        raise FormatError([f"line 1: not XML: {excerpt(str(error))}"]) from None  # an encoding that Python has not
     return parsing.done()
 
 
