@@ -16,12 +16,15 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-from nisba import offline
+from nisba import config, decode, encoder, offline
+from nisba.fit import save
 from nisba.formats import jsonl
+from nisba.labels import ROLE_TAGS
 from nisba.schema import Document
 from nisba.text import words
 
 ROOT = Path(__file__).parent.parent
+ANCHORS = -0.15  # the bias with which random weights see an anchor here and there
 TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
 
 
@@ -60,6 +63,19 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, seeds: list[Document]) -> Pat
     PreTrainedTokenizerFast(tokenizer_object=fast, model_max_length=512, **special).save_pretrained(folder)
     torch.manual_seed(0)
     BertModel(BertConfig(vocab_size=len(pieces), **TINY), add_pooling_layer=False).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model with random weights that finds an anchor, and content beside it, here and there."""
+    folder = tmp_path_factory.mktemp("run") / "model"
+    torch.manual_seed(1)
+    settings = config.Config(model=config.Model(encoder=str(tiny), window=64))
+    tokenizer, network = encoder.build(settings.model)
+    network.claims.anchor.bias.data.fill_(ANCHORS)
+    network.claims.roles.bias.data[ROLE_TAGS.index("B-content")] += decode.FRAGMENT
+    save(network, tokenizer, settings, folder)
     return folder
 
 

@@ -14,28 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from nisba import batch, config, decode, encoder, shards
+from nisba import batch, shards
 from nisba.cli import main
 from nisba.formats import jsonl
 from nisba.inputs import InputError
-from nisba.labels import ROLE_TAGS
 from nisba.schema import Document
 from nisba.shards import Rank, ShardError
-
-ANCHORS = -0.15  # the bias with which random weights see an anchor here and there
-
-
-@pytest.fixture(scope="module")
-def model(tiny, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    torch.manual_seed(1)
-    settings = config.Config(model=config.Model(encoder=str(tiny), window=64))
-    tokenizer, network = encoder.build(settings.model)
-    network.claims.anchor.bias.data.fill_(ANCHORS)
-    network.claims.roles.bias.data[ROLE_TAGS.index("B-content")] += decode.FRAGMENT  # random weights alone find no content
-    network.save(str(folder))
-    tokenizer.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture

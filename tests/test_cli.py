@@ -13,29 +13,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import torch
 
 import nisba
-from nisba import config, decode, encoder, files
+from nisba import files
 from nisba.cli import main
-from nisba.fit import save
 from nisba.formats import jsonl
-from nisba.labels import ROLE_TAGS
 from nisba.schema import Claim, Document, Span
-
-ANCHORS = -0.15  # the bias with which random weights see an anchor here and there
-
-
-@pytest.fixture(scope="module")
-def model(tiny, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run") / "model"
-    torch.manual_seed(1)
-    settings = config.Config(model=config.Model(encoder=str(tiny), window=64))
-    tokenizer, network = encoder.build(settings.model)
-    network.claims.anchor.bias.data.fill_(ANCHORS)
-    network.claims.roles.bias.data[ROLE_TAGS.index("B-content")] += decode.FRAGMENT  # random weights alone find no content
-    save(network, tokenizer, settings, folder)
-    return folder
 
 
 @pytest.fixture

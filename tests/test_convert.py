@@ -10,14 +10,11 @@ import tracemalloc
 from dataclasses import replace
 
 import pytest
-import torch
 
-from nisba import config, convert, decode, encoder, review
+from nisba import convert, review
 from nisba.cli import main
-from nisba.fit import save
 from nisba.formats import jsonl, markup
 from nisba.formats.recognition import recognise, written
-from nisba.labels import ROLE_TAGS
 from nisba.schema import Claim, Document, Entity
 from nisba.text import words
 
@@ -25,19 +22,6 @@ LOSSY = ("conll",)
 ENDINGS = {"cas": "", "conll": ".conll", "doccano": ".jsonl", "docbin": ".spacy", "jsonl": ".jsonl", "label-studio": ".json"}
 ENDINGS |= {"prodigy": ".jsonl", "w3c": ".jsonl"}
 EMOJI = "😀 قال علي: نعم."
-
-
-@pytest.fixture(scope="module")
-def model(tiny, tmp_path_factory):
-    """A model with random weights that finds an anchor here and there."""
-    folder = tmp_path_factory.mktemp("run") / "model"
-    torch.manual_seed(1)
-    settings = config.Config(model=config.Model(encoder=str(tiny), window=64))
-    tokenizer, network = encoder.build(settings.model)
-    network.claims.anchor.bias.data.fill_(-0.15)
-    network.claims.roles.bias.data[ROLE_TAGS.index("B-content")] += decode.FRAGMENT
-    save(network, tokenizer, settings, folder)
-    return folder
 
 
 @pytest.fixture

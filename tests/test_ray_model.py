@@ -6,12 +6,6 @@ import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
-import torch
-
-from nisba import config, decode, encoder
-from nisba.fit import save
-from nisba.labels import ROLE_TAGS
 
 RUN = """
 import signal, sys
@@ -22,23 +16,11 @@ sys.exit(code)
 """
 
 
-@pytest.fixture(scope="module")
-def model(tiny, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run") / "model"
-    torch.manual_seed(1)
-    settings = config.Config(model=config.Model(encoder=str(tiny), window=64))
-    tokenizer, network = encoder.build(settings.model)
-    network.claims.anchor.bias.data.fill_(-0.15)  # random weights see an anchor here and there
-    network.claims.roles.bias.data[ROLE_TAGS.index("B-content")] += decode.FRAGMENT
-    save(network, tokenizer, settings, folder)
-    return str(folder)
-
-
 def test_the_answers_are_those_of_one_process(model, seeds, tmp_path):
     texts = [line for document in seeds for line in document.text.splitlines() if len(line) > 40][:150]
     pq.write_table(pa.table({"text": [*texts, None], "id": list(range(151))}), tmp_path / "in.parquet")
     environment = os.environ | {"OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0"}
-    options = ["predict", "--model", model, "--input", "in.parquet", "--device", "cpu"]
+    options = ["predict", "--model", str(model), "--input", "in.parquet", "--device", "cpu"]
 
     def run(*arguments):
         command = [sys.executable, "-c", RUN, *options, *arguments]

@@ -8,11 +8,7 @@ from contextlib import suppress
 
 import pytest
 import requests
-import torch
 
-from nisba import config, encoder
-from nisba.fit import save
-from nisba.labels import ROLE_TAGS
 from nisba.predict import load
 from nisba.schema import Document
 from nisba.serve.messages import Answer
@@ -52,18 +48,10 @@ def test_many_documents_keep_their_order_and_need_no_id(client):
     assert [(d["id"], d["text"]) for d in answer["documents"]] == [("0", "أ ب"), ("x", "؟!"), ("x", "\t\n 😀"), ("3", "ج")]
 
 
-def test_a_real_model_says_what_predict_says(tiny, tmp_path, seeds):
-    torch.manual_seed(1)
-    settings = config.Config(model=config.Model(encoder=str(tiny), window=64))
-    tokenizer, network = encoder.build(settings.model)
-    network.claims.anchor.bias.data.fill_(-0.15)  # random weights see an anchor here and there
-    network.claims.roles.bias.data[ROLE_TAGS.index("B-content")] += 4  # and content beside it
-    save(network, tokenizer, settings, tmp_path / "model")
+def test_a_real_model_says_what_predict_says(model, seeds):
     texts = [seed.text for seed in seeds[:5]]
-    expected = [
-        document.to_dict() for document in load(tmp_path / "model").stream(Document(str(i), t) for i, t in enumerate(texts))
-    ]
-    with serving(load=lambda: load(tmp_path / "model")) as client:
+    expected = [document.to_dict() for document in load(model).stream(Document(str(i), t) for i, t in enumerate(texts))]
+    with serving(load=lambda: load(model)) as client:
         answer = client.ask(*texts)
         assert client.ask("\u202e\ufeff\u0640 \x0c \x80 \U0010ffff \ufffe").status_code == 200
     Answer.model_validate_json(answer.content)

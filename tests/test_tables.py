@@ -8,25 +8,11 @@ import pyarrow as pa
 import pytest
 import torch
 
-from nisba import config, decode, encoder, outputs, tables
-from nisba.fit import save
-from nisba.labels import ROLE_TAGS
+from nisba import outputs, tables
 from nisba.model import ModelError
 from nisba.predict import load
 from nisba.schema import Document
 from nisba.tables import Annotator, layout
-
-
-@pytest.fixture(scope="module")
-def model(tiny, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run") / "model"
-    torch.manual_seed(1)
-    settings = config.Config(model=config.Model(encoder=str(tiny), window=64))
-    tokenizer, network = encoder.build(settings.model)
-    network.claims.anchor.bias.data.fill_(-0.15)  # random weights see an anchor here and there
-    network.claims.roles.bias.data[ROLE_TAGS.index("B-content")] += decode.FRAGMENT
-    save(network, tokenizer, settings, folder)
-    return str(folder)
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +30,7 @@ def table(seeds):
 
 
 def test_every_row_comes_back_in_order(model, table, seeds):
-    annotator = Annotator(model, device="cpu")
+    annotator = Annotator(str(model), device="cpu")
     assert torch.get_num_threads() == 1
     found = annotator(table)
     assert found.schema == layout()
@@ -55,7 +41,7 @@ def test_every_row_comes_back_in_order(model, table, seeds):
     documents = [
         Document(name, seeds[i].text, meta=meta) for i, name, meta in ((0, "a", {"source": "x"}), (1, "c", {}), (2, "5", {}))
     ]
-    wanted = [document.to_dict() for document in load(model, device="cpu").stream(documents)]
+    wanted = [document.to_dict() for document in load(str(model), device="cpu").stream(documents)]
     assert any(row["claims"] for row in wanted)
     kept = [{key: value for key, value in row.items() if key != "error"} for row in rows if row["error"] is None]
     assert [row | {"meta": json.loads(row["meta"])} for row in kept] == wanted
@@ -64,7 +50,7 @@ def test_every_row_comes_back_in_order(model, table, seeds):
 
 
 def test_other_columns_and_slices(model, table, seeds):
-    annotator = Annotator(model, text="body", id="other", device="cpu")
+    annotator = Annotator(str(model), text="body", id="other", device="cpu")
     renamed = table.rename_columns({"text": "body"}).slice(2, 1)
     (row,) = annotator(renamed).to_pylist()
     assert (row["id"], row["text"]) == ("2", seeds[1].text)
@@ -75,7 +61,7 @@ def test_other_columns_and_slices(model, table, seeds):
 
 def test_a_text_that_is_not_utf8_is_one_error(model):
     texts = pa.array(["قال علي نعم".encode(), b"\xff"]).cast(pa.string(), safe=False)
-    rows = Annotator(model, device="cpu")(pa.table({"text": texts, "id": ["a", "b"]})).to_pylist()
+    rows = Annotator(str(model), device="cpu")(pa.table({"text": texts, "id": ["a", "b"]})).to_pylist()
     assert [row["error"] for row in rows] == [None, "text: not UTF-8: byte 0xff at byte 0"]
 
 
@@ -91,9 +77,9 @@ def test_the_recipe_for_spark(root, model, table):
     spec.loader.exec_module(recipe)
     frame = table.select(["id", "text"]).to_pandas()
     frames = [frame, frame[1:2], frame[:0], frame[2:]]  # also one of rows that are no documents, and one without a row
-    found = list(recipe.annotate(model)(iter(frames)))
+    found = list(recipe.annotate(str(model))(iter(frames)))
     assert all(isinstance(part, pd.DataFrame) for part in found)
-    annotator, given = Annotator(model), [pa.Table.from_pandas(part, preserve_index=False) for part in frames]
+    annotator, given = Annotator(str(model)), [pa.Table.from_pandas(part, preserve_index=False) for part in frames]
     assert given[0].to_pylist() == table.select(["id", "text"]).to_pylist()
     for part, rows in zip(found, given, strict=True):
         assert pa.Table.from_pandas(part, layout(), preserve_index=False).to_pylist() == annotator(rows).to_pylist()

@@ -1,4 +1,4 @@
-"""Trackers through accelerate's own classes, with stand-ins for the libraries below; TensorBoard itself where it is installed."""
+"""Trackers through accelerate's own classes, with stand-ins for the libraries below; and TensorBoard itself."""
 
 import json
 import sys
@@ -7,6 +7,7 @@ from types import ModuleType, SimpleNamespace
 
 import accelerate.tracking
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from nisba import config, fit, trackers
 from nisba.checkpoint import Checkpoints, Progress
@@ -195,9 +196,6 @@ def test_a_tracker_that_cannot_be_opened(settings, libraries, monkeypatch):
 
 
 def test_tensorboard_itself_shows_each_step_once(settings, monkeypatch):
-    pytest.importorskip("tensorboard")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
     run = settings(epochs=3, tracker="tensorboard")
     fit.fit(run)  # a first run, whose points go
     with monkeypatch.context() as patch:
