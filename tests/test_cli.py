@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -307,18 +308,22 @@ def test_full_disk_leaves_the_old_file(model, article, tmp_path, capsys, monkeyp
     assert [p.name for p in tmp_path.iterdir() if "partial" in p.name] == []
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
-def test_full_standard_output(model, article):
-    with open("/dev/full", "w") as full:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_full_standard_output(unbuffered, model, article, tmp_path):
+    """Room for a hundred bytes; whatever the reason, the system refuses the rest in the same way as on a full disk."""
+    with (tmp_path / "out").open("wb") as full:
         run = subprocess.run(
             [sys.executable, "-m", "nisba.cli", "predict", "--model", model, "--input", article],
             stdout=full,
             stderr=subprocess.PIPE,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+            preexec_fn=partial(resource.setrlimit, resource.RLIMIT_FSIZE, (100, 100)),
             check=False,
         )
     assert run.returncode != 0
-    assert b"No space left on device" in run.stderr
+    assert os.strerror(errno.EFBIG).encode() in run.stderr
     assert b"Traceback" not in run.stderr
+    assert (tmp_path / "out").stat().st_size <= 100
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])

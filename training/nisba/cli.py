@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from nisba.commands import annotating, measuring, predicting, publishing, training
 from nisba.convert import READABLE, WRITABLE
@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that knows no Arabic gets escapes, not a traceback
             stream.reconfigure(errors="backslashreplace")
+    sys.stdout = buffered(sys.stdout)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside: clean up as after Ctrl-C
     try:
@@ -52,6 +53,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return fail(str(error))
         raise
     return code
+
+
+def buffered(stream: TextIO) -> TextIO:
+    """The process's standard output as one that writes all of what it is given or raises OSError; other streams as they are.
+
+    Under ``python -u`` and PYTHONUNBUFFERED a file takes what fits, and Python says nothing of the rest.
+    """
+    raw: object = getattr(stream, "buffer", None)
+    if stream is not sys.__stdout__ or not isinstance(raw, io.RawIOBase):
+        return stream
+    return io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=True)
 
 
 def fail(message: str, code: int = 1) -> int:

@@ -28,8 +28,8 @@ from typing import Any
 import regex
 
 from nisba.files import FormatError
-from nisba.formats.carried import KEY, Carried, pack, unpack
-from nisba.formats.gather import json_lines, named, write_json_lines
+from nisba.formats.carried import KEY, Carried, pack
+from nisba.formats.gather import json_lines, named, opened, write_json_lines
 from nisba.formats.linked import compose
 from nisba.formats.offsets import Repair, Units
 from nisba.formats.regions import LABELS, LINK, NAMED, Region, draw, name
@@ -78,12 +78,7 @@ def _rows(documents: Iterable[Document]) -> Iterator[dict[str, Any]]:
 def _document(row: Mapping[str, Any], number: str, repair: Repair | None) -> Document:
     """``number`` names what has no name. Raises FormatError."""
     shown = row.get("id", number)
-    title = str(shown) if isinstance(shown, str | int) else number
-    try:
-        before = unpack(row.get(KEY))
-    except SchemaError as error:
-        raise named(title, error) from None
-    title = before.id if before and isinstance(before.id, str) else title
+    title, before = opened(row, shown, number)
     problems: list[str] = []
     text = row.get("text", row.get("data"))
     if not isinstance(text, str):

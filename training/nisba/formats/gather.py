@@ -9,6 +9,7 @@ from typing import Any
 
 from nisba.files import FormatError, atomic
 from nisba.formats.bounded import LIMIT, lines, load_row
+from nisba.formats.carried import KEY, Carried, unpack
 from nisba.schema import Document, SchemaError, excerpt
 
 Row = tuple[str, int, Any]  # where it stands (for messages), its number, what is there
@@ -70,6 +71,19 @@ def write_json_lines(rows: Iterable[Mapping[str, Any]], path: Path) -> int:
     """``write_texts`` for one JSON object a line."""
     encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return write_texts((encoder.encode(row) + "\n" for row in rows), path)
+
+
+def opened(row: Mapping[str, Any], shown: Any, number: str) -> tuple[str, Carried | None]:
+    """What messages call a tool's row, and what it carries: the id that it came with, else the one ``shown``, else its number.
+
+    Raises FormatError where it carries something that nisba did not write.
+    """
+    title = str(shown) if isinstance(shown, str | int) else number
+    try:
+        before = unpack(row.get(KEY))
+    except SchemaError as error:
+        raise named(title, error) from None
+    return (before.id if before and isinstance(before.id, str) else title), before
 
 
 def named(document_id: str, error: SchemaError) -> FormatError:

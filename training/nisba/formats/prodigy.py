@@ -27,8 +27,8 @@ import regex
 
 from nisba.files import FormatError
 from nisba.formats.bounded import LIMIT
-from nisba.formats.carried import KEY, pack, unpack
-from nisba.formats.gather import json_lines, named, write_json_lines
+from nisba.formats.carried import KEY, pack
+from nisba.formats.gather import json_lines, named, opened, write_json_lines
 from nisba.formats.linked import compose
 from nisba.formats.offsets import Quote, Repair, located
 from nisba.formats.regions import LABELS, LINK, NAMED, Region, draw, name
@@ -94,12 +94,7 @@ def _end(span: Mapping[str, Any]) -> dict[str, Any]:
 def _document(row: Mapping[str, Any], number: str, repair: Repair | None) -> Document:
     """``number`` names what has no name. Raises FormatError."""
     shown = row.get("id", row["meta"].get("id", number) if isinstance(row.get("meta"), dict) else number)
-    title = str(shown) if isinstance(shown, str | int) else number
-    try:
-        before = unpack(row.get(KEY))
-    except SchemaError as error:
-        raise named(title, error) from None
-    title = before.id if before and isinstance(before.id, str) else title
+    title, before = opened(row, shown, number)
     text, answer = row.get("text"), row.get("answer")
     problems: list[str] = []
     if not isinstance(text, str):
