@@ -11,7 +11,7 @@ from pathlib import Path
 
 import regex
 
-from nisba.builders import shingles
+from nisba.duplicates import shingles
 from nisba.formats import jsonl
 from nisba.schema import SOURCE_TYPES, Claim, Document
 from nisba.text import fold, quotations, words
@@ -115,7 +115,7 @@ def skeleton(document: Document, claim: Claim) -> str:
 
 
 def alike(documents: Sequence[Document]) -> Iterator[tuple[float, str, str]]:
-    sets = [(d.id, shingles(d.text)) for d in documents]
+    sets = [(d.id, set(shingles(d.text).tolist())) for d in documents]
     for (one, a), (other, b) in combinations(sets, 2):
         yield len(a & b) / max(1, min(len(a), len(b))), one, other
 

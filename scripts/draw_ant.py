@@ -15,7 +15,7 @@ from pathlib import Path
 
 import regex
 
-from nisba.builders import near_duplicates
+from nisba import duplicates
 from nisba.files import atomic
 from nisba.formats import jsonl
 from nisba.schema import Document
@@ -60,7 +60,7 @@ def draw(documents: Sequence[Document], *, seed: int) -> list[Document]:
                 for category in sorted(queues[start]):
                     if open_[start] and len(drawn) < limit and queues[start][category]:
                         document = queues[start][category].pop()
-                        if all(len(group) == 1 for group in near_duplicates([*drawn, document])):
+                        if not any(duplicates.alike(each.text for each in [*drawn, document])):
                             drawn.append(document)
                             open_[start] -= 1
     return drawn

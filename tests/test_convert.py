@@ -290,6 +290,81 @@ def test_what_could_be_anything_is_not_guessed(content, tmp_path):
     assert recognise(file) in (None, "prodigy" if b"spans" in content else None)
 
 
+HASHES = {"_input_hash": 1, "_task_hash": 2}
+WHOLE = "doccano or prodigy, with labels of whole texts, not of spans"
+
+
+@pytest.mark.parametrize(
+    ("row", "name"),
+    [
+        ({"text": "x", "label": "SPORT", "answer": "accept"} | HASHES, "prodigy"),
+        ({"text": "x", "accept": ["SPORT"], "options": [], "answer": "accept"} | HASHES, "prodigy"),
+        ({"text": "x", "label": "SPORT", "answer": "reject"}, "prodigy"),
+        ({"text": "x", "answer": "accept", "_view_id": "ner_manual"} | HASHES, "prodigy"),
+        ({"text": "x", "tokens": [{"text": "x", "start": 0, "end": 1, "id": 0}]}, "prodigy"),
+        ({"id": 1, "text": "x", "label": [[0, 1, "PER"]]}, "doccano"),
+        ({"id": 1, "data": "x", "label": [[0, 1, 7]], "Comments": []}, "doccano"),
+        ({"text": "x", "labels": [{"label": "PER", "start_offset": 0, "end_offset": 1}]}, "doccano"),
+        ({"id": 1, "text": "x", "annotations": [{"label": 7, "start_offset": 0, "end_offset": 1, "user": 1}]}, "doccano"),
+        ({"text": "x", "tokens": ["x"], "ner_tags": [0]}, None),
+        ({"text": "x", "tokens": []}, None),
+        ({"text": "x", "answer": "because"}, None),
+        ({"text": "x", "label": [[0, 1, "PER"]]} | HASHES, None),
+        ({"text": "x", "label": "SPORT"}, None),
+        ({"text": "x", "label": 3}, None),
+        ({"text": "x", "label": None}, None),
+        ({"id": 1, "text": "x", "label": ["SPORT"], "Comments": []}, None),
+        ({"id": 1, "text": "x", "label": [3]}, None),
+    ],
+)
+def test_rows_of_tools_are_known_by_what_no_other_has(row, name, tmp_path):
+    file = tmp_path / "some.data"
+    file.write_text(json.dumps(row) + "\n")
+    assert recognise(file) == name
+
+
+@pytest.mark.parametrize(
+    ("content", "near"),
+    [
+        ('{"text": "x", "label": "SPORT"}', f", perhaps {WHOLE}"),
+        ('{"text": "x", "labels": 3}', f", perhaps {WHOLE}"),
+        ('{"text": "x", "label": ["SPORT"], "Comments": []}', ", perhaps doccano, with labels of whole texts, not of spans"),
+        ('{"text": "x", "accept": ["SPORT"], "options": []}', ", perhaps prodigy, with labels of whole texts, not of spans"),
+        ('{"text": "x", "label": [[0, 1, "PER"]], "_input_hash": 1}', ", perhaps doccano or prodigy"),
+        ('{"id": 1, "text": "x", "entities": [[0, 1, "PER"]]}', ", perhaps doccano"),
+        ('{"id": 1, "text": "x", "annotations": []}', ", perhaps doccano"),
+        ('[{"id": 1, "data": "x", "label": []}]', ", perhaps doccano, which nisba reads with one object a line, not packed"),
+        ('[{"text": "x", "label": "SPORT"}]', f", perhaps {WHOLE}"),
+        ('{"text": "x"}', ""),
+        ("<p>", ""),
+    ],
+)
+def test_what_may_be_meant_is_named_with_the_option(content, near, tmp_path, capsys):
+    (tmp_path / "x.data").write_text(content)
+    assert run(tmp_path / "x.data", tmp_path / "out.jsonl") == 1
+    assert f"x.data: cannot tell what it holds{near}; say it with --from: brat, cas" in capsys.readouterr().err
+    assert set(everything(tmp_path)) == {"x.data"}
+
+
+def test_what_is_packed_or_mixed_is_named_too(tmp_path, capsys):
+    packed = tmp_path / "in.jsonl.gz"
+    packed.write_bytes(gzip.compress(b'{"id": 1, "text": "x", "label": [[0, 1, "PER"]]}\n'))
+    assert run(packed, tmp_path / "out.jsonl") == 1
+    assert "holds, perhaps doccano, which nisba reads with one object a line, not packed; say it" in capsys.readouterr().err
+    (tmp_path / "both").mkdir()
+    (tmp_path / "both" / "a.xmi").write_text("")
+    (tmp_path / "both" / "a.tsv").write_text("")
+    assert run(tmp_path / "both", tmp_path / "out.jsonl") == 1
+    assert "holds, perhaps cas or webanno-tsv; say it with --from" in capsys.readouterr().err
+
+
+def test_text_classification_is_read_as_texts_without_annotation(tmp_path):
+    (tmp_path / "db.jsonl").write_text(json.dumps({"text": "نعم", "label": "SPORT", "answer": "accept"} | HASHES))
+    assert run(tmp_path / "db.jsonl", tmp_path / "out.jsonl") == 0
+    (document,) = jsonl.read(tmp_path / "out.jsonl")
+    assert document.meta == {"label": "SPORT", "layers": []}
+
+
 def test_folders_are_known_by_their_files(tmp_path):
     for name in ("a.ann", "a.txt"):
         (tmp_path / name).write_text("")

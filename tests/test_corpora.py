@@ -63,6 +63,23 @@ def test_tagged_articles_from_file_folder_and_archive(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["corpus", "corpus.zip"]  # nothing was unpacked
 
 
+def test_tagged_articles_of_a_folder_come_from_nowhere_else(tmp_path):
+    folder = tmp_path / "corpus"
+    for name in ("a.txt", "b.XML", ".hidden.txt", "__MACOSX/c.txt", ".git/d.txt", "notes.md", "part/e.txt"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(DOC.format(name, "ع", "ن"), encoding="utf-8")
+    (folder / "f.txt").symlink_to(folder / "notes.md")
+    assert [document.id for document in trec.read(folder)] == ["a.txt", "b.XML", "notes.md", "part/e.txt"]
+    (tmp_path / "secret.txt").write_text(DOC.format("secret", "ع", "ن"), encoding="utf-8")
+    (folder / "g.txt").symlink_to("../secret.txt")
+    (folder / "g.md").symlink_to("../secret.txt")  # no article by its name
+    found = trec.read(folder)
+    assert [next(found).id for _ in range(4)] == ["a.txt", "b.XML", "notes.md", "part/e.txt"]
+    with pytest.raises(FormatError) as error:
+        next(found)
+    assert error.value.problems == (f"{folder / 'g.txt'}: leads outside the folder",)
+
+
 def test_hostile_tagged_articles_are_refused_within_bounded_memory(tmp_path):
     folder = tmp_path / "corpus"
     folder.mkdir()

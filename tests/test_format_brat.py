@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from nisba.files import FormatError
 from nisba.formats import ann, bounded, brat, brat_project, collection
@@ -326,6 +327,35 @@ def test_fragments_in_utf16_and_in_old_files(pair):
         "Content 26 39	إن اللقاح آمن", "Content 26 48	إن اللقاح آمن، كما نفى"
     )  # others put a space for a line end
     assert pair(spaced).claims[0].content == (Span(26, 48),)
+
+
+MORE = "T6\tSource 0 4;5 10\tوقال وزير\nE2\tUncued:T3 \nA2\tOptional E1\n"
+OTHERS = ["T7\tSource 5 10;3 4\tx y", "*\tEquiv T2 T3", "T8\tPER 20 16\tلعلي", ""]
+ROWS = st.sampled_from([*LINES.splitlines(), *MORE.splitlines(), *OTHERS])
+SIGNS = st.sampled_from(["", *"\t \r\n;:#*0A1TE\x0b\x1c\x85\u2028\xa0\u0663", " 20 16", ";16 20", "999999999999"])
+CHANGES = st.lists(st.tuples(st.integers(0, 300), st.integers(0, 2), SIGNS), max_size=3)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(ROWS, max_size=8), CHANGES, st.sampled_from(["\n", "\r\n"]), st.booleans())
+def test_the_quick_way_finds_what_the_careful_one_does(rows, changes, line_end, ended):
+    text = line_end.join([*rows, ""] if ended else rows)
+    for at, size, sign in changes:
+        at = min(at, len(text))
+        text = text[:at] + sign + text[at + size :]
+    problems = []
+    careful = ann._careful(text, str, problems)
+    quick = ann._usual(text)
+    assert quick is None or (quick, problems) == (careful, [])
+
+
+def test_which_files_are_read_the_quick_way(monkeypatch):
+    for text in (LINES + MORE, (LINES + MORE).replace("\n", "\r\n"), LINES.removesuffix("\n")):
+        assert ann._usual(text) == ann._careful(text, str, [])
+    for text in (LINES + "\n", LINES + LINES, LINES.replace("16 20", "20 16"), LINES.replace("16 20", "16 20;18 20")):
+        assert ann._usual(text) is None
+    monkeypatch.setattr(ann, "_BLOCK", 1)  # characters: every line on its own
+    assert ann._usual(LINES) == ann._careful(LINES, str, [])
 
 
 def test_folders(tmp_path):

@@ -149,6 +149,23 @@ def test_answers(tmp_path):
     assert [d.meta for d in read(tmp_path, [raw | {"answer": "accept"}])] == [{}]
 
 
+def test_what_nothing_tells_is_not_annotated(tmp_path):
+    """Text classification, and names where nobody was asked for claims."""
+    saved = {"text": TEXT, "_input_hash": 1, "_task_hash": 2, "answer": "accept"}
+    rows = [
+        saved | {"label": "SPORT"},
+        saved | {"accept": ["A"], "options": []},
+        saved | {"spans": None},
+        saved | {"tokens": TOKENS},
+    ]
+    assert [d.meta["layers"] for d in read(tmp_path, rows)] == [[]] * 4
+    assert read(tmp_path, rows)[0].meta == {"label": "SPORT", "layers": []}
+    for spans in ([], [span(2, 2, "ORG")]):
+        assert read(tmp_path, [saved | {"spans": spans}])[0].layers == {"names"}
+        assert "layers" not in read(tmp_path, [saved | {"spans": spans, "relations": []}])[0].meta
+    assert read(tmp_path, [saved | {"layers": ["roles"]}])[0].layers == {"roles"}
+
+
 def test_what_a_person_changed_wins(tmp_path):
     document = Document("a", TEXT, (Entity(Span(10, 15), "ORG"),), (replace(CLAIM, id="q", speaker="فلان"),))
     prodigy.write([document], tmp_path / "a.jsonl")

@@ -1,5 +1,6 @@
 """What holds of every format: documents at the edges come back, hostile and damaged files are refused with a word."""
 
+import errno
 import json
 import os
 import random
@@ -21,7 +22,7 @@ LOSSLESS = [name for name in convert.WRITABLE if name != "conll"]
 FILES = {name: f"a.{ending}" for name, ending in {"brat": "ann", "cas": "xmi", "docbin": "spacy", "webanno-tsv": "tsv"}.items()}
 FILES |= dict.fromkeys(("doccano", "jsonl", "prodigy", "w3c"), "a.jsonl") | {"conll": "a.conll", "label-studio": "a.json"}
 FILES |= {"citron": "a.json", "markup": "a.txt", "polnear": "attributions/a_4b22.ann", "spkatt": "a.json", "trec": "a.txt"}
-FOLDERS = ("brat", "cas", "citron", "polnear", "spkatt", "webanno-tsv")
+FOLDERS = ("brat", "cas", "citron", "polnear", "spkatt", "trec", "webanno-tsv")
 TEXT = "قال وزير الصحة: إن اللقاح آمن، ونفى الخبر."
 CLAIM = Claim("c1", cue=(Span(0, 3),), source=(Span(4, 14),), content=(Span(16, 29),), source_type="role", speaker="فلان")
 PLAIN = Document("a", TEXT, (Entity(Span(9, 14), "ORG"),), (CLAIM,))
@@ -150,6 +151,67 @@ def test_a_link_that_leads_out_of_a_folder_is_not_followed(name, tmp_path):
     if name == "brat":
         (folder / "b.txt").symlink_to(outside.with_suffix(".txt"))
     assert f"{link}: leads outside the folder" in refused(name, tmp_path / "in")
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_link_inside_a_folder_is_followed(name, tmp_path):
+    file = sample(name, tmp_path / "in")
+    for linked in (file, file.with_suffix(".txt")) if name == "brat" else (file,):
+        linked.rename(tmp_path / "in" / f"kept{linked.suffix}.data")
+        linked.symlink_to(tmp_path / "in" / f"kept{linked.suffix}.data")
+    assert len(read(name, tmp_path / "in")) == 1
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_folder_that_is_linked_or_cannot_be_read_is_a_problem(name, tmp_path, monkeypatch):
+    """As root everything can be read, so the refusal is played."""
+    sample(name, tmp_path / "elsewhere")
+    folder = sample(name, tmp_path / "in").parent
+    (tmp_path / "in" / "linked").symlink_to(tmp_path / "elsewhere")
+    (folder / "again").symlink_to(folder)  # what is there is found without it
+    (folder / ".hidden").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "in" / "locked").mkdir()
+    scan = os.scandir
+
+    def refusing(path):
+        if str(path).endswith(("locked", ".hidden")):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    assert refused(name, tmp_path / "in") == (
+        f"{tmp_path / 'in' / 'linked'}: linked folders are not followed",
+        f"{tmp_path / 'in' / 'locked'}: the folder cannot be read: Permission denied",
+    )
+
+
+def test_a_folder_without_anything_that_can_be_read_says_why(tmp_path, monkeypatch):
+    def refusing(path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    for name in FOLDERS:
+        assert refused(name, tmp_path) == (f"{tmp_path}: the folder cannot be read: Permission denied",)
+
+
+def test_links_that_lead_nowhere_and_to_what_is_hidden(tmp_path):
+    folder = tmp_path / "in"
+    (folder / ".kept").mkdir(parents=True)
+    (folder / ".kept" / "a.json").write_text("{}", encoding="utf-8")
+    (folder / "a.json").symlink_to(".kept/a.json")
+    (folder / "gone.json").symlink_to("nothing")
+    (folder / "gone.txt").symlink_to("nothing")  # nobody asks for it
+    (folder / "ring.json").symlink_to("ring.json")
+    (folder / "up").symlink_to("..")
+    (folder / "veiled").symlink_to(".kept")
+    problems = []
+    assert list(collection.files(folder, ".json", problems)) == [(folder / "a.json", "a")]
+    assert [problem.removeprefix(f"{folder}/") for problem in problems] == [
+        "gone.json: leads to nothing that can be read",
+        "ring.json: leads to nothing that can be read",
+        "up: linked folders are not followed",
+        "veiled: linked folders are not followed",
+    ]
 
 
 WRONG = {  # (what to replace, by what), and what the message says of it

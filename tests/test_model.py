@@ -10,12 +10,13 @@ import transformers
 from transformers import AutoModel, AutoModelForTokenClassification, AutoTokenizer, pipeline
 
 from nisba import config, decode, encoder, predict
+from nisba.attention import attend, packs, runs
 from nisba.batching import collate
 from nisba.encode import encode, encode_all, load_tokenizer, targets
 from nisba.fit import save
 from nisba.labels import NAME_TAGS, ROLE_TAGS
 from nisba.metrics.calibration import calibrated
-from nisba.model import PACKED, ModelError, NisbaModel, bucket, packable, packed_attention, runs
+from nisba.model import ModelError, NisbaModel, bucket, packable
 from nisba.predict import Predictor, load
 from nisba.schema import Document
 
@@ -238,7 +239,7 @@ def test_packed_windows_are_read_as_padded_ones(kind, tiny, seeds):
     real = batch.attention_mask.bool()
     with torch.no_grad():
         padded = network.read(batch)
-        assert (packable(names).config._attn_implementation == PACKED) == (kind != "DistilBert")
+        assert packs(packable(names)) == (kind != "DistilBert")
         packed = network.read(batch)
         alone = names(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits  # masks still count without runs
     torch.testing.assert_close(packed[0][real], padded[0][real], atol=1e-5, rtol=1e-5)
@@ -246,14 +247,21 @@ def test_packed_windows_are_read_as_padded_ones(kind, tiny, seeds):
     torch.testing.assert_close(alone[real], padded[0][real], atol=1e-5, rtol=1e-5)
 
 
-def test_packed_attention_keeps_windows_apart():
-    """Another window beside it changes nothing in a window; the order within it does."""
+@pytest.mark.parametrize("learning", [False, True])
+def test_packed_attention_keeps_windows_apart(learning):
+    """Another window beside it changes nothing in a window, nor in its gradient; the order within it does."""
     torch.manual_seed(0)
-    states = torch.randn(3, 1, 2, 12, 8)
-    found, _ = packed_attention(torch.nn.Identity(), *states, None, runs=runs([4, 4, 3, 1]))
+    states = torch.randn(12, 3, 2, 8, requires_grad=learning)
+    found = attend(states, runs([4, 4, 3, 1]))
+    if learning:
+        found.square().sum().backward()
     for start, behind in ((0, 4), (4, 8), (8, 11), (11, 12)):
-        one = torch.nn.functional.scaled_dot_product_attention(*states[..., start:behind, :]).transpose(1, 2)
-        torch.testing.assert_close(found[:, start:behind], one)
+        own = states[start:behind].detach().requires_grad_(learning)
+        one = torch.nn.functional.scaled_dot_product_attention(*own.permute(1, 2, 0, 3)[:, None].unbind())[0].transpose(0, 1)
+        torch.testing.assert_close(found[start:behind], one)
+        if learning:
+            one.square().sum().backward()
+            torch.testing.assert_close(states.grad[start:behind], own.grad)
     assert runs([4, 4, 3, 1]) == [(2, 4), (1, 3), (1, 1)]
     assert runs([]) == []
 

@@ -276,6 +276,9 @@ def test_describe_adds_the_class_and_the_labels_and_nothing_else(results, folder
     assert [described["id2label"][str(i)] for i in range(len(NAME_TAGS))] == list(NAME_TAGS)
 
 
+BESIDE = {"modeling_nisba.py": {"model.py"}, "model.py": {"attention.py", "dropout.py"}}  # what each file finds beside itself
+
+
 def test_the_code_needs_torch_and_transformers_only():
     for name, data in repository.files().items():
         nodes = list(ast.walk(ast.parse(data)))
@@ -284,7 +287,7 @@ def test_the_code_needs_torch_and_transformers_only():
         relative = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.level}
         # safetensors comes with transformers
         assert {module.split(".")[0] for module in modules} - sys.stdlib_module_names <= {"torch", "transformers", "safetensors"}
-        assert relative == ({"model"} if name == "modeling_nisba.py" else set())
+        assert {f"{module}.py" for module in relative} == BESIDE.get(name, set())
 
 
 def test_constants_are_those_of_nisba():

@@ -90,3 +90,12 @@ def test_the_file_has_no_name_and_goes_with_the_shelf(tmp_path):
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(OSError, match="No such file"):
         shelf.articles(tmp_path / "none")
+
+
+def test_documents_come_back(seeds, tmp_path):
+    kept = shelf.documents(tmp_path)
+    odd = Document("odd", "\ufeff𝒶 \u202bنص\r\n", meta={"x": [1, None]})
+    for document in (*seeds[:3], odd):
+        kept.add(document)
+    assert list(kept) == [*seeds[:3], odd]
+    assert not list(tmp_path.iterdir())

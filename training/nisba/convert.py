@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from nisba.formats.bounded import LIMIT
 from nisba.formats.offsets import Repair
-from nisba.formats.recognition import recognise, written
+from nisba.formats.recognition import likely, recognise, written
 from nisba.schema import Document, excerpt
 
 QUOTING = ("brat", "citron", "doccano", "label-studio", "polnear", "prodigy", "w3c", "webanno-tsv")  # offsets can be checked
@@ -95,7 +95,10 @@ def documents(source: Path, form: str | None, *, repair: Repair | None = None) -
     """The documents of a file or folder of a format, by default of the one that is found there. Raises ConvertError at once."""
     name = form or recognise(source)
     if name is None:
-        raise ConvertError(f"{source}: cannot tell what it holds; say it with --from: {', '.join(READABLE)}")
+        near = likely(source)
+        raise ConvertError(
+            f"{source}: cannot tell what it holds{', ' * bool(near)}{near}; say it with --from: {', '.join(READABLE)}"
+        )
     if name in WHOLE and source.is_file() and not is_zipfile(source) and source.stat().st_size > LIMIT:
         raise ConvertError(f"{source}: is longer than {LIMIT:,} bytes; cut it into files of some articles each")
     if repair is None:

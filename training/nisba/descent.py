@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 
 from nisba.config import Train
-from nisba.model import HEADS, Batch, NisbaModel
+from nisba.model import CLAIM_HEADS, HEADS, Batch, NisbaModel
 from nisba.rates import RatesError, freeze, parameter_groups, slope
 from nisba.sharding import one_arithmetic, whole
 
@@ -49,6 +49,8 @@ class Learner:
         accelerator = self.accelerator
         reseed(self.train.seed, done, accelerator.process_index)
         self.model.train()
+        if not any(getattr(self.train.weights, head) for head in CLAIM_HEADS):
+            batches = [(batch.without_claims(), real) for batch, real in batches]
         counts = torch.tensor([batch.counts() if real else [0] * len(HEADS) for batch, real in batches]).sum(0)
         counts = accelerator.reduce(counts.to(accelerator.device), "sum").clamp(min=1)
         weights = torch.tensor([getattr(self.train.weights, head) for head in HEADS], device=accelerator.device)

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +73,8 @@ def fit(
         room = None if train.memory is None else Room(model, train.memory, train.gradient_checkpointing)
         if room is not None:
             data.check(room)
-        checkpoints = Checkpoints(output / CHECKPOINTS, learner, articles=digest([*parts["train"], *parts["dev"]]))
-        parts["train"] = []  # they lie on disk now; a hundred thousand take 2 GB
+        checkpoints = Checkpoints(output / CHECKPOINTS, learner, articles=digest(chain(parts["train"], parts["dev"])))
+        del parts["train"]  # their encodings lie on disk now
         progress = checkpoints.restore()
         if progress.done:
             accelerator.print(f"going on behind {progress}")

@@ -1,8 +1,8 @@
 """The network: one encoder, a name head, an anchor head, and role heads conditioned on each anchor.
 
-A leaf that imports torch and transformers only. A checkpoint is that of ``AutoModelForTokenClassification`` for the encoder's own
-``model_type`` (keys ``<prefix>.*`` and ``classifier.*``: the names), plus keys ``claims.*`` that plain transformers reports as
-unexpected and leaves alone. What the claim heads need to know stands in the config under ``nisba``.
+A leaf that imports torch, transformers and its two neighbours. A checkpoint is that of ``AutoModelForTokenClassification`` for the
+encoder's own ``model_type`` (keys ``<prefix>.*`` and ``classifier.*``: the names), plus keys ``claims.*`` that plain transformers
+reports as unexpected and leaves alone. What the claim heads need to know stands in the config under ``nisba``.
 
 Roles are tagged cue first, then conditioned on the cue, as in the winning system of GermEval 2023's speaker attribution task
 (Petersen-Frey and Biemann 2024, https://aclanthology.org/2024.germeval-1.2): for an anchor a and a word w the features
@@ -14,16 +14,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from itertools import groupby
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import AttentionInterface, AttentionMaskInterface, AutoConfig, AutoModelForTokenClassification
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
+from transformers import AutoConfig, AutoModelForTokenClassification
+
+# Relative on purpose, as in remote_code.py: the same lines find these files in the cache of a published model's code.
+from .attention import pack, packs, runs
+from .dropout import Dropout, quicken
 
 FORMAT = 2  # of the claim heads; raised when a checkpoint of another layout could be misread
 SIZE = 128  # of the role network
@@ -31,8 +32,8 @@ DISTANCES = 24  # buckets a side: exact to 8 words, then in powers of 2^(1/2)
 DILATIONS = (1, 2, 4, 8)  # of the convolutions over the words: the last one sees 30 words on either side
 MIXED = 4  # upper layers of the encoder from which the words' states are mixed
 SENTENCES = 3  # sentence distances beyond this are alike
-HEADS = ("names", "anchors", "roles", "source_types", "stances")
-PACKED = "nisba_packed"  # our kind of attention: windows one behind the other, none padded
+CLAIM_HEADS = ("roles", "source_types", "stances")
+HEADS = ("names", "anchors", *CLAIM_HEADS)
 FROM_ZERO, FROM_PADDING = ("bert", "electra"), ("camembert", "roberta", "xlm-roberta")  # encoders it serves, by first position
 
 
@@ -67,6 +68,11 @@ class Batch:
         tensors = {f.name: getattr(self, f.name) for f in fields(self) if isinstance(getattr(self, f.name), Tensor)}
         return replace(self, **{name: tensor.to(device, non_blocking=True) for name, tensor in tensors.items()})
 
+    def without_claims(self) -> Self:
+        """The same windows, of which only names and anchors are to be learnt."""
+        owned = ("anchors", "pairs", "role_labels", "source_type_labels", "stance_labels")
+        return replace(self, **{name: getattr(self, name)[:0] for name in owned if getattr(self, name) is not None})
+
     def counts(self) -> list[int]:
         """What the summed loss of each of HEADS is divided by: its labels that are not O; for the last two all that are known.
 
@@ -83,7 +89,7 @@ class ClaimHeads(nn.Module):
 
     def __init__(self, hidden: int, roles: int, source_types: int, stances: int, dropout: float):
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.mix = nn.Parameter(torch.zeros(MIXED))
         self.anchor = nn.Linear(hidden, 1)
         self.word, self.at = nn.Linear(hidden, SIZE), nn.Linear(hidden, SIZE)
@@ -93,10 +99,8 @@ class ClaimHeads(nn.Module):
         self.quotation = nn.Embedding(3, SIZE)  # outside, in another quotation than the anchor, in the anchor's own
         self.contexts = nn.ModuleList(nn.Conv1d(SIZE, SIZE, kernel_size=5, padding=2 * d, dilation=d) for d in DILATIONS)
         self.roles = nn.Linear(SIZE, roles)
-        self.source_types = nn.Sequential(
-            nn.Linear(2 * hidden, SIZE), nn.GELU(), nn.Dropout(dropout), nn.Linear(SIZE, source_types)
-        )
-        self.stances = nn.Sequential(nn.Linear(hidden, SIZE), nn.GELU(), nn.Dropout(dropout), nn.Linear(SIZE, stances))
+        self.source_types = nn.Sequential(nn.Linear(2 * hidden, SIZE), nn.GELU(), Dropout(dropout), nn.Linear(SIZE, source_types))
+        self.stances = nn.Sequential(nn.Linear(hidden, SIZE), nn.GELU(), Dropout(dropout), nn.Linear(SIZE, stances))
 
     def words(self, layers: Sequence[Tensor], owners: Tensor, count: int) -> Tensor:
         """States of ``count`` words (N × hidden) from the encoder's layers (each … × hidden): its upper MIXED ones in learnt shares
@@ -127,11 +131,11 @@ class ClaimHeads(nn.Module):
         same = (quoted > 0).long() + ((quoted > 0) & (quoted == batch.quotations[here][:, None])).long()
         features = features + self.distance(bucket(there - here[:, None])) + self.quotation(same)
         features = features + self.sentence(apart.clamp(-SENTENCES, SENTENCES) + SENTENCES)
-        within = (batch.pairs >= 0)[..., None]
-        features = F.gelu(features) * within
+        within = (batch.pairs >= 0)[:, None]
+        features = F.gelu(features).transpose(1, 2).contiguous() * within  # A × SIZE × R: all steps below keep that order
         for context in self.contexts:
-            features = (features + F.gelu(context(features.transpose(1, 2)).transpose(1, 2))) * within
-        logits: Tensor = self.roles(self.dropout(features))
+            features = (features + F.gelu(context(features))) * within
+        logits: Tensor = self.roles(self.dropout(features).transpose(1, 2))
         return logits
 
     def attribute_logits(self, words: Tensor, batch: Batch, source: Tensor) -> tuple[Tensor, Tensor]:
@@ -239,7 +243,7 @@ class NisbaModel(nn.Module):
 
     def read(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The encoder pass: name logits of every sub-word (W × L × tags) and the states of words (N × hidden)."""
-        if batch.input_ids.is_cuda or self.names.config._attn_implementation != PACKED:
+        if batch.input_ids.is_cuda or not packs(self.names):
             out = self.names(input_ids=batch.input_ids, attention_mask=batch.attention_mask, output_hidden_states=True)
             return out.logits.float(), self.claims.words(out.hidden_states, batch.owners, len(batch.firsts))
         kept = batch.attention_mask.flatten().nonzero()[:, 0]
@@ -277,45 +281,11 @@ class NisbaModel(nn.Module):
 
 
 def packable(names: Any) -> Any:
-    """The token-classification model, with the attention that takes packed windows where it serves the encoder."""
+    """The token-classification model, with quicker dropout, and attention for packed windows where it serves the encoder."""
+    quicken(names)
     if names.config.model_type in FROM_ZERO + FROM_PADDING:
-        names.set_attn_implementation(PACKED)
+        pack(names)
     return names
-
-
-def runs(lengths: Sequence[int]) -> list[tuple[int, int]]:
-    """Windows of these lengths, in this order, as (how many in a row, sub-words of each)."""
-    return [(len(list(group)), length) for length, group in groupby(lengths)]
-
-
-def packed_attention(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    dropout: float = 0.0,
-    scaling: float | None = None,
-    runs: Sequence[tuple[int, int]] | None = None,
-    **options: Any,
-) -> tuple[Tensor, None]:
-    """Scaled dot-product attention of windows that stand one behind the other (each 1 × heads × T × size), each window by itself:
-    nothing is computed for padding, and no mask is needed. Without ``runs`` it is that of transformers, for padded windows."""
-    if runs is None:
-        return sdpa_attention_forward(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **options)
-    heads, size = query.shape[1], query.shape[3]
-    found, start = [], 0
-    for count, length in runs:
-        behind = start + count * length
-        q, k, v = (states[0, :, start:behind].reshape(heads, count, length, size).transpose(0, 1) for states in (query, key, value))
-        states = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scaling)
-        found.append(states.transpose(1, 2).reshape(count * length, heads, size))
-        start = behind
-    return torch.cat(found)[None], None
-
-
-AttentionInterface.register(PACKED, packed_attention)
-AttentionMaskInterface.register(PACKED, sdpa_mask)
 
 
 def _dropout(names: nn.Module) -> float:

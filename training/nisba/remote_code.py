@@ -1,8 +1,8 @@
 """A published model as ``AutoModel.from_pretrained(repository, trust_remote_code=True)`` loads it, where nisba is not installed.
 
-This file stands in a model's repository as ``modeling_nisba.py``, beside a copy of nisba's ``model.py``, and needs torch and
-transformers only. It gives the scores of the heads. What makes names and claims of them is nisba's: the
-cutting into words and windows, the constrained decoding, spans of the text, calibrated scores, the speakers.
+This file stands in a model's repository as ``modeling_nisba.py``, beside copies of nisba's ``model.py``, ``attention.py`` and
+``dropout.py``, and needs torch and transformers only. It gives the scores of the heads. What makes names and claims of them is
+nisba's: the cutting into words and windows, the constrained decoding, spans of the text, calibrated scores, the speakers.
 """
 
 from __future__ import annotations

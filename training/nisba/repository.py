@@ -9,7 +9,7 @@ from nisba.labels import ROLE_TAGS
 from nisba.schema import SOURCE_TYPES, STANCES
 
 AUTO_MAP = {"AutoModel": "modeling_nisba.NisbaForAttribution"}
-FILES = {"modeling_nisba.py": "remote_code.py", "model.py": "model.py"}  # name there: name in this package
+FILES = {"modeling_nisba.py": "remote_code.py"} | {name: name for name in ("model.py", "attention.py", "dropout.py")}  # there: here
 
 
 def describe(config: dict[str, Any]) -> dict[str, Any]:

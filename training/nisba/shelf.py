@@ -1,11 +1,12 @@
-"""Encoded articles and their labels on disk: what training reads again in every epoch takes no memory that grows with the corpus.
+"""Articles, their encodings and labels on disk: what is read again and again takes no memory that grows with the corpus.
 
-A shelf's file has no name, so that nothing is left of it when the process ends, however it ends. What lies on it is a run of 32-bit
-numbers each, read back from its place; the lists in it stand behind their lengths.
+A shelf's file has no name, so that nothing is left of it when the process ends, however it ends. An article lies there as a line of
+JSON Lines, an encoding or its labels as a run of 32-bit numbers, the lists in it behind their lengths.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 import weakref
@@ -17,7 +18,8 @@ from pathlib import Path
 from typing import Generic, TypeVar, overload
 
 from nisba.encode import REACH, ClaimTarget, Encoded, Targets, Window
-from nisba.schema import LAYERS
+from nisba.formats import jsonl
+from nisba.schema import LAYERS, Document
 
 T = TypeVar("T")
 G = TypeVar("G")
@@ -43,7 +45,7 @@ class Article:
 class Shelf(Sequence[T], Generic[G, T]):
     """A sequence on disk, in ``folder`` (None: where temporary files go). Raises OSError where it cannot be written."""
 
-    def __init__(self, pack: Callable[[G], Iterable[int]], unpack: Callable[[Iterator[int]], T], folder: Path | None):
+    def __init__(self, pack: Callable[[G], bytes], unpack: Callable[[bytes], T], folder: Path | None):
         self._pack, self._unpack = pack, unpack
         self._file = tempfile.TemporaryFile(dir=folder, prefix=".nisba.", suffix=".partial", buffering=0)  # noqa: SIM115
         weakref.finalize(self, self._file.close)
@@ -51,10 +53,10 @@ class Shelf(Sequence[T], Generic[G, T]):
 
     def add(self, thing: G) -> None:
         """Put it behind the others."""
-        numbers = memoryview(array(NUMBERS, self._pack(thing)).tobytes())
-        self._ends.append(self._ends[-1] + len(numbers))
-        while numbers:
-            numbers = numbers[self._file.write(numbers) :]
+        packed = memoryview(self._pack(thing))
+        self._ends.append(self._ends[-1] + len(packed))
+        while packed:
+            packed = packed[self._file.write(packed) :]
 
     def __len__(self) -> int:
         return len(self._ends) - 1
@@ -71,19 +73,34 @@ class Shelf(Sequence[T], Generic[G, T]):
         if not 0 <= place < len(self):
             raise IndexError(place)
         start, end = self._ends[place], self._ends[place + 1]
-        numbers = array(NUMBERS)
-        numbers.frombytes(os.pread(self._file.fileno(), end - start, start))
-        return self._unpack(iter(numbers))
+        return self._unpack(os.pread(self._file.fileno(), end - start, start))
+
+
+def documents(folder: Path | None) -> Shelf[Document, Document]:
+    """An empty shelf for articles."""
+    return Shelf(lambda document: jsonl.dump(document).encode(), lambda line: Document.from_dict(json.loads(line)), folder)
 
 
 def articles(folder: Path | None) -> Shelf[Encoded, Article]:
     """An empty shelf for encoded articles."""
-    return Shelf(pack_article, unpack_article, folder)
+    return Shelf(lambda encoded: packed(pack_article(encoded)), lambda data: unpack_article(numbers(data)), folder)
 
 
 def labels(folder: Path | None) -> Shelf[Targets, Targets]:
     """An empty shelf for their labels; all of what they should hold must be held: ``lost_*`` are 0."""
-    return Shelf(pack_targets, unpack_targets, folder)
+    return Shelf(lambda told: packed(pack_targets(told)), lambda data: unpack_targets(numbers(data)), folder)
+
+
+def packed(values: Iterable[int]) -> bytes:
+    """Numbers as they lie on a shelf."""
+    return array(NUMBERS, values).tobytes()
+
+
+def numbers(data: bytes) -> Iterator[int]:
+    """The inverse of ``packed``."""
+    found = array(NUMBERS)
+    found.frombytes(data)
+    return iter(found)
 
 
 def pack_article(encoded: Encoded) -> Iterator[int]:

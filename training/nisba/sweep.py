@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +181,7 @@ def identity(settings: config.Config, ranges: Mapping[str, Range]) -> str:
     """What must be the same for a sweep to go on: configuration, ranges, articles."""
     parts = builders.parts(settings.data)
     spans = {key: [one.kind, *one.values] for key, one in ranges.items()}
-    return json.dumps([config.dump(settings), spans, digest([*parts["train"], *parts["dev"]])])
+    return json.dumps([config.dump(settings), spans, digest(chain(parts["train"], parts["dev"]))])
 
 
 def suggest(trial: Any, key: str, one: Range) -> None:

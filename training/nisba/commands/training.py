@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from itertools import chain
 from pathlib import Path
 
 from nisba.inputs import InputError
@@ -21,7 +22,7 @@ def build(options: argparse.Namespace) -> int:
     folder = options.output or Path(settings.output) / "data"
     builders.save(parts, folder)
     tokenizer, _ = encoder.build(settings.model)
-    names, claims = builders.losses([d for part in parts.values() for d in part], tokenizer, window=settings.model.window)
+    names, claims = builders.losses(chain.from_iterable(parts.values()), tokenizer, window=settings.model.window)
     statistics(builders.statistics(parts))
     print(f"lost in encoding: {names} names, {claims} claims\nwritten: {folder}")
     return int(names > 0 or claims > 0)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
-from nisba.characters import sound
+from nisba.characters import is_edge_char
 from nisba.files import FormatError
 from nisba.formats import ann, brat_notes
 from nisba.formats.brat_notes import CARRIED, NOTES, REMARKS, Remark
@@ -15,6 +16,7 @@ from nisba.schema import ENTITY_LABELS, Claim, Document, Entity, SchemaError, Sp
 
 _TRIGGERS = {CUE: "cue", UNCUED: "content"}  # the role of an event's trigger
 _KNOWN = dict.fromkeys((*ENTITY_LABELS, *LABELS, *_TRIGGERS))
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _CARRIED: dict[str, dict[str, Any]] = {  # by the first letter of what a note is on: keys and their types
     "#": {"id": str, "meta": dict},
     "E": {"id": str, "score": (int, float), "fragments": dict},
@@ -38,7 +40,7 @@ class _Reading:
         self.carried = self._carry()
         self.name = self.carried.get("#", {}).get("id", name)
         self._shown = excerpt(self.name)
-        self.values: dict[tuple[str, str], str] = {}
+        self.values: dict[str, dict[str, str]] = {}  # of attributes, by what they are on and by name
         self.speakers: dict[str, str] = {}
         self.places: dict[str, tuple[Span, ...]] = {}
         self.words: dict[str, tuple[Span, ...]] = {}
@@ -95,10 +97,10 @@ class _Reading:
         return carried
 
     def _attributes(self) -> None:
-        for attribute in self.found.attributes:
-            name, target, value, line = attribute
-            if value in VALUES.get(name, ()) and target in self.found.events and (target, name) not in self.values:
-                self.values[target, name] = value
+        for name, target, value, line in self.found.attributes:
+            values = self.values.setdefault(target, {})
+            if value in VALUES.get(name, ()) and name not in values and target in self.found.events:
+                values[name] = value
                 continue
             on_name = target in self.found.marks and self.found.marks[target].label in ENTITY_LABELS
             flags = [OPTIONAL] if target in self.found.events else [AMBIGUOUS] if on_name else []
@@ -106,14 +108,14 @@ class _Reading:
             if name not in flags and name not in choices:
                 known = ", ".join([*choices, *flags]) or "no attributes"
                 message = f"{excerpt(target)} has {known}, not this one"
-            elif (target, name) in self.values:
+            elif name in values:
                 message = f"{target} has this attribute twice"
             elif value not in choices.get(name, ("",)):
                 message = (
                     f"{name} of {target} must be one of {', '.join(choices[name])}" if name in choices else f"{name} has no value"
                 )
             else:
-                self.values[target, name] = value
+                values[name] = value
                 continue
             self.problems.append(f"{self.at(line)}: {message}: «{excerpt(f'{name} {value}'.strip())}»")
 
@@ -143,6 +145,7 @@ class _Reading:
 
     def _strays(self) -> None:
         """Labels that are not known, and marks of roles that no claim has."""
+        marks = self.found.marks
         used = {event.trigger for event in self.found.events.values()}
         for event in self.found.events.values():
             if event.label not in _TRIGGERS:
@@ -150,12 +153,11 @@ class _Reading:
                     f"{self.at(event.line)}: {event.id}: an event must be {' or '.join(_TRIGGERS)}: «{excerpt(event.label)}»"
                 )
             if event.label == CUE and "Content" not in [role for role, _ in event.arguments]:
-                quoted = self.found.marks[event.trigger].quoted if event.trigger in self.found.marks else ""
+                quoted = marks[event.trigger].quoted if event.trigger in marks else ""
                 self.problems.append(f"{self.at(event.line)}: {event.id}: needs an argument Content: «{excerpt(quoted)}»")
             for role, target in event.arguments:
                 used.add(target)
-                mark = self.found.marks.get(target)
-                label = mark.label if mark else role
+                label = marks[target].label if target in marks else role
                 if label != role or role not in LABELS:
                     of = (
                         f"must point to a {role}, not to a {excerpt(label)}"
@@ -165,20 +167,23 @@ class _Reading:
                     self.problems.append(
                         f"{self.at(event.line)}: {event.id}: the argument {excerpt(role)} {of}: «{excerpt(target)}»"
                     )
-        for mark in self.found.marks.values():
+        for mark in [m for m in marks.values() if m.label not in ENTITY_LABELS and (m.id not in used or m.label not in _KNOWN)]:
             if mark.label not in _KNOWN:
                 known = ", ".join(_KNOWN)
                 self.problems.append(f"{self.at(mark.line)}: {mark.id}: the label is none of {known}: «{excerpt(mark.label)}»")
-            elif mark.label not in ENTITY_LABELS and mark.id not in used:
+            else:
                 self.problems.append(
                     f"{self.at(mark.line)}: {mark.id}: no claim has this {mark.label}: link or delete it: «{excerpt(mark.quoted)}»"
                 )
 
     def _words(self) -> dict[str, tuple[Span, ...]]:
         """What is meant by each mark: what a line end cut is joined, space and punctuation at the edges are left out."""
-        clean = sound(self.text, [(span.start, span.end) for spans in self.places.values() for span in spans])
-        odd = [key for key, spans in self.places.items() if len(spans) > 1 or not clean]
-        return self.places | {key: _trimmed(self.text, ann.joined(self.text, self.places[key])) for key in odd}
+        text, places = self.text, self.places
+        first = [spans[0] for spans in places.values()]
+        ends = {text[span.start] for span in first} | {text[span.end - 1] for span in first}
+        clean = not any(map(is_edge_char, ends))
+        odd = [key for key, spans in places.items() if len(spans) > 1 or not clean]
+        return places | {key: _trimmed(text, ann.joined(text, places[key])) for key in odd}
 
     def _ids(self) -> dict[str, str]:
         """The claims' ids by event: what is carried along, else the number of the event, with a dash where that is taken."""
@@ -201,8 +206,8 @@ class _Reading:
             self.problems.append(f"{self.at(mark.line)}: {mark.id} {mark.label}: {message}: «{excerpt(mark.quoted)}»")
             return None
         try:
-            score = self.carried.get(mark.id, {}).get("score")
-            return Entity(edges[0], mark.label, score, ambiguous=(mark.id, AMBIGUOUS) in self.values)  # type: ignore[arg-type]
+            score = self.carried[mark.id].get("score") if mark.id in self.carried else None
+            return Entity(edges[0], mark.label, score, AMBIGUOUS in self.values.get(mark.id, _NOTHING))  # type: ignore[arg-type]
         except SchemaError as error:
             self.problems += [f"{self.at(mark.line)}: {mark.id} {mark.label}: {problem}" for problem in error.problems]
             return None
@@ -214,10 +219,11 @@ class _Reading:
         marks: dict[str, dict[str, None]] = {_TRIGGERS[event.label]: {event.trigger: None}}
         for label, target in event.arguments:
             marks.setdefault(LABELS[label], {})[target] = None
-        carried = self.carried.get(event.id, {})
-        exact = carried.get("fragments", {})
+        carried = self.carried.get(event.id, _NOTHING)
+        exact = carried.get("fragments", _NOTHING)
         roles = {role: self._role(ids, exact.get(role), event, role) for role, ids in marks.items()}
-        kind, source_type, stance = [self.values.get((event.id, name)) for name in VALUES]
+        values = self.values.get(event.id, _NOTHING)
+        source_type = values.get("SourceType")
         if roles.get("source") and not source_type:
             quoted = self.found.marks[next(iter(marks["source"]))].quoted
             self.problems.append(f"{self._where(event)}: has a Source and needs a SourceType: «{excerpt(quoted)}»")
@@ -229,19 +235,23 @@ class _Reading:
                 roles.get("cue", ()),
                 roles.get("source", ()),
                 roles.get("addressee", ()),
-                kind or "indirect",  # type: ignore[arg-type]
+                values.get("Type", "indirect"),  # type: ignore[arg-type]
                 source_type or "implicit",  # type: ignore[arg-type]
-                stance or "neutral",  # type: ignore[arg-type]
+                values.get("Stance", "neutral"),  # type: ignore[arg-type]
                 self.speakers.get(event.id),
                 carried.get("score"),
-                (event.id, OPTIONAL) not in self.values,
+                OPTIONAL not in values,
             )
         except SchemaError as error:
             self.problems += [f"{self._where(event)}: claim {excerpt(name)}.{problem}" for problem in error.problems]
             return None
 
-    def _role(self, marks: Iterable[str], exact: Any, event: ann.Event, role: str) -> tuple[Span, ...]:
+    def _role(self, marks: Collection[str], exact: Any, event: ann.Event, role: str) -> tuple[Span, ...]:
         """The fragments of a role: those carried along where the marks are still theirs, else what the marks show."""
+        if exact is None and len(marks) == 1:  # as nearly always
+            (only,) = marks
+            if words := self.words[only]:
+                return words
         if exact is not None:
             shown = [span for mark in marks for span in self.places[mark]]
             try:
@@ -258,7 +268,7 @@ class _Reading:
                 where = f"{self._where(event)}: {role}"
                 self.problems.append(f"{where}: {mark} holds no word: «{excerpt(self.found.marks[mark].quoted)}»")
             found += self.words[mark]
-        return (*found,) if len(found) == 1 else tuple(sorted(found))
+        return tuple(sorted(found))
 
     def _remark(self, note: ann.Note, ids: Mapping[str, str]) -> Remark:
         if note.target in ids:

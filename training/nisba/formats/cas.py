@@ -22,7 +22,7 @@ from nisba.formats.bounded import LIMIT
 from nisba.formats.cas_document import document as compose
 from nisba.formats.cas_document import structures
 from nisba.formats.cas_types import descriptor
-from nisba.formats.gather import gathered
+from nisba.formats.gather import Row, gathered
 from nisba.schema import Document, excerpt
 
 XMI, JSON, ZIP = ENDINGS = (".xmi", ".json", ".zip")
@@ -36,12 +36,17 @@ Item = tuple[str, str, Read]  # the document's name where the file says none, th
 def read(path: Path) -> Iterator[Document]:
     """The documents of a file, an archive, or all such files of a folder. Raises FormatError with all problems once the end is
     reached, OSError."""
-    outside: list[str] = []
-    files = [pair for pair in collection.files(path, "", outside) if _ending(pair[0])] if path.is_dir() else [(path, path.name)]
-    rows = ((at, number, item) for number, (at, item) in enumerate(_items(files), 1))
-    yield from gathered(rows, lambda item, _: _document(*item), str(path))
-    if outside:
-        raise FormatError(outside)
+    yield from gathered(_rows(path), lambda item, _: _document(*item), str(path))
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    """Every CAS, numbered. Raises FormatError behind the last with what could not be looked into."""
+    wrong: list[str] = []
+    files = [pair for pair in collection.files(path, "", wrong) if _ending(pair[0])] if path.is_dir() else [(path, path.name)]
+    for number, (at, item) in enumerate(_items(files), 1):
+        yield at, number, item
+    if wrong:
+        raise FormatError(wrong)
 
 
 def _document(name: str, ending: str, contents: Read) -> Document:

@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from nisba.files import FormatError, atomic_folder, digest
@@ -58,39 +58,59 @@ def _safe(name: str) -> bool:
 
 def files(folder: Path, ending: str, problems: list[str]) -> Iterator[tuple[Path, str]]:
     """(file, path inside the folder without its ending) of every file with the ending: first in the order that ``write`` kept, then
-    by name. Hidden ones are passed over; links that lead outside are problems."""
-    found = _found(folder, ending, problems)
-    listed = dict.fromkeys(name for _, name in _listed(folder) if name in found)
-    for name in listed | found:
+    by name. ``problems``: see ``found``."""
+    names = found(folder, lambda name: name.endswith(ending), problems)
+    listed = dict.fromkeys(name for _, name in _listed(folder) if name in names)
+    for name in listed | names:
         yield folder / name, name.removesuffix(ending)
 
 
-def _found(folder: Path, ending: str, problems: list[str]) -> dict[str, None]:
-    """The names of ``files``, sorted by folder and file."""
+def found(folder: Path, wanted: Callable[[str], bool], problems: list[str]) -> dict[str, None]:
+    """The paths inside a folder, with ``/``, of the files in it and its sub-folders that are ``wanted``, sorted by folder and
+    file. Hidden ones are passed over. What keeps files from being found is added to ``problems``, sorted too: folders that
+    cannot be read, links so named that lead outside or to nothing, and links to folders, which are not followed, unless they
+    lead to a place inside, where the files are found anyway."""
     inside = folder.resolve()
     names: list[str] = []
-    links: set[str] = set()
+    wrong: list[str] = []
+    for name, entry in _entries(folder, wrong):
+        if entry.is_symlink() and (problem := _link(folder / name, inside, wanted=wanted(name))):
+            wrong.append(f"{folder / name}: {problem}")
+        elif wanted(name) and entry.is_file():
+            names.append(name)
+    problems += sorted(wrong)
+    return dict.fromkeys(sorted(names, key=lambda name: name.split("/")))
+
+
+def _entries(folder: Path, wrong: list[str]) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """(path inside the folder, entry) of all that is not hidden and no folder itself, one folder after the other."""
     waiting = [""]
     while waiting:
         within = waiting.pop()
-        with suppress(PermissionError), os.scandir(folder / within) as entries:
-            for entry in entries:
-                name = within + entry.name
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(f"{name}/")
-                elif entry.name.endswith(ending) and os.path.isfile(entry):
-                    names.append(name)
-                    if entry.is_symlink():
-                        links.add(name)
-    found: dict[str, None] = {}
-    for name in sorted(names, key=lambda name: name.split("/")):
-        if name in links and inside not in (folder / name).resolve().parents:
-            problems.append(f"{folder / name}: leads outside the folder")
-        else:
-            found[name] = None
-    return found
+        try:
+            with os.scandir(folder / within) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(f"{within}{entry.name}/")
+                    else:
+                        yield within + entry.name, entry
+        except OSError as error:
+            wrong.append(f"{folder / within}: the folder cannot be read: {error.strerror}")
+
+
+def _link(path: Path, inside: Path, *, wanted: bool) -> str:
+    """What is wrong with a link, if anything. Where its path is not ``wanted``, it matters only if it may lead to a folder."""
+    try:
+        target = path.resolve(strict=True)
+        is_folder = target.is_dir()
+    except (OSError, RuntimeError) as error:  # the latter: links in a circle
+        return "leads to nothing that can be read" if wanted or isinstance(error, PermissionError) else ""
+    if not is_folder:
+        return "leads outside the folder" if wanted and inside not in target.parents else ""
+    here = inside in (target, *target.parents) and not any(part.startswith(".") for part in target.relative_to(inside).parts)
+    return "" if here else "linked folders are not followed"
 
 
 def read(
@@ -117,7 +137,7 @@ def read(
     if not seen and not problems:
         problems.append(f"{path}: holds no document")
     if problems:
-        raise FormatError(problems)
+        raise FormatError(dict.fromkeys(problems))  # a folder in which two kinds of files are looked for is walked twice
 
 
 @contextmanager

@@ -10,7 +10,9 @@ How regions and links make a document, and what the labels are called, is told i
 under ``nisba`` (see ``carried``). ``head`` and ``child`` are the last tokens of the two spans, which ``head_span`` and
 ``child_span`` repeat. A span is known by its ``id`` where there is one, else by where it is and its label; else the token must lie
 at the end of one span only. Of what people saved, ``accept`` counts (and has no scores); a task that was rejected or ignored
-becomes a document in which nothing is annotated. ``meta`` and keys of one's own are the document's ``meta``.
+becomes a document in which nothing is annotated. So does one without ``spans`` (text classification, say): whether anybody looked
+for names, nothing tells. Where there are only names, and no ``relations``, names are all that is annotated. ``meta`` and keys of
+one's own are the document's ``meta``.
 
 Tokens are words and single other characters, so that every span ends with one. The tool's relations view draws no spans that
 overlap; its spans view does.
@@ -32,7 +34,7 @@ from nisba.formats.gather import json_lines, named, opened, write_json_lines
 from nisba.formats.linked import compose
 from nisba.formats.offsets import Quote, Repair, located
 from nisba.formats.regions import LABELS, LINK, NAMED, Region, draw, name
-from nisba.schema import WORD, Document, SchemaError, excerpt
+from nisba.schema import ENTITY_LABELS, WORD, Document, SchemaError, excerpt
 
 _OWN = frozenset(("id", "text", "tokens", "spans", "relations", "meta", "answer", KEY))
 _TOKENS = regex.compile(rf"{WORD}+|.", regex.DOTALL)
@@ -112,6 +114,8 @@ def _document(row: Mapping[str, Any], number: str, repair: Repair | None) -> Doc
     meta |= {key: value for key, value in row.items() if key not in _OWN and not key.startswith("_")}
     if refused:
         meta["layers"] = []
+    elif not before and "relations" not in row and all(region.label in ENTITY_LABELS for region in regions):
+        meta = {"layers": ["names"] if isinstance(row.get("spans"), list) else []} | meta
     confirmed = answer == "accept"
     before = before.without_scores() if before and confirmed else before
     try:

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from nisba.files import FormatError
+from nisba.formats import rows
 from nisba.formats.bounded import LIMIT, elements, load_row
 
 HEAD = 1 << 16  # bytes of a file that are looked at where there is no first line of JSON
 LINES = 50  # lines that must all look like a word and its tag
 WRITTEN = {".jsonl": "jsonl", ".conll": "conll", ".tsv": "webanno-tsv", ".xmi": "cas", ".spacy": "docbin", ".ann": "brat"}
-OURS = frozenset(("id", "text", "meta", "entities", "claims", "schema"))
 _TAGGED = re.compile(r"\S+[ \t](?:.*[ \t])?(?:O|[BIELSUMW]-\S+)\s*")
 _MARKUP = re.compile(r"(?:===\s*\n)?(?:[\w-]+: .*\n)*id: .*\n(?:[\w-]+: .*\n)*---[ \t]*\n")
 _ATTRIBUTION = re.compile(r"^E\d+\tAttribution", re.MULTILINE)
@@ -36,6 +36,16 @@ def recognise(path: Path) -> str | None:
     """The name of the format, None where it cannot be told. Raises OSError."""
     found = _folder(path) if path.is_dir() else _file(path)
     return found.pop() if len(found) == 1 else None
+
+
+def likely(path: Path) -> str:
+    """What ``recognise`` cannot tell for sure, as words for a message; empty where nothing is near. Raises OSError."""
+    found = _folder(path) if path.is_dir() else _file(path)
+    if found or path.is_dir() or zipfile.is_zipfile(path):
+        return f"perhaps {' or '.join(sorted(found))}" if found else ""
+    row = _element(path) or _line(path)
+    told = sorted(rows.formats(row))
+    return f"perhaps {' or '.join(told)}, which nisba reads with one object a line, not packed" if told else rows.likely(row)
 
 
 def written(path: Path) -> str | None:
@@ -67,7 +77,7 @@ def _file(path: Path) -> set[str]:
         return _zip(path)
     head = _head(path)
     if head.startswith(b"\x1f\x8b"):
-        return _json_lines(path)
+        return rows.formats(_line(path)) & {"jsonl"}
     text = head.decode("utf-8", "replace").lstrip("\ufeff")
     start = text.lstrip()
     if start.startswith("#FORMAT=WebAnno TSV 3"):
@@ -84,50 +94,36 @@ def _file(path: Path) -> set[str]:
         return {"trec"}
     if _MARKUP.match(start):
         return {"markup"}
-    rows = [row for row in text.split("\n")[:-1] or [text] if row.strip()][:LINES]
-    return {"conll"} if rows and all(map(_TAGGED.fullmatch, rows)) else set()
+    words = [row for row in text.split("\n")[:-1] or [text] if row.strip()][:LINES]
+    return {"conll"} if words and all(map(_TAGGED.fullmatch, words)) else set()
 
 
 def _json(path: Path, start: str) -> set[str]:
     """Of a file of JSON: one value, or one a line."""
-    with path.open("rb") as stream:
-        if start.startswith("["):
-            try:
-                _, first = next(elements(stream, str(path)), (0, {}))
-            except FormatError:
-                return set()
-            return {"label-studio"} if "data" in first else _keys(start)
-    return _json_lines(path) or _keys(start)
+    if start.startswith("["):
+        return {"label-studio"} if isinstance(_element(path).get("data"), dict) else _keys(start)
+    return rows.formats(_line(path)) or _keys(start)
 
 
-def _json_lines(path: Path) -> set[str]:
-    """Of a file, packed or not, that has JSON in its first line."""
+def _element(path: Path) -> dict[str, Any]:
+    """The first object of an array, empty where it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return next(elements(stream, str(path)), (0, {}))[1]
+    except FormatError:
+        return {}
+
+
+def _line(path: Path) -> dict[str, Any]:
+    """The object in the first line of a file, packed or not, empty where it cannot be read."""
     packed = _head(path).startswith(b"\x1f\x8b")
     try:
         with gzip.open(path) if packed else path.open("rb") as stream:
             lines: Iterator[bytes] = iter(lambda: stream.readline(LIMIT), b"")
             row = load_row(next((line for line in lines if line.strip()), b""))
     except (EOFError, zlib.error, gzip.BadGzipFile, ValueError):
-        return set()
-    found = _row(row) if isinstance(row, dict) else set()
-    return found & {"jsonl"} if packed else found
-
-
-def _row(row: dict[str, Any]) -> set[str]:
-    """The formats that have such rows."""
-    entities = row.get("entities")
-    offsets = isinstance(entities, list) and any(isinstance(item, dict) and "start_offset" in item for item in entities)
-    found: set[str] = set()
-    if isinstance(row.get("id"), str) and "text" in row and row.keys() <= OURS and not offsets:
-        found.add("jsonl")
-    written = "text" in row or "data" in row
-    if written and (offsets or not row.keys().isdisjoint({"Comments", "relations", "label", "labels"})) and "spans" not in row:
-        found.add("doccano")
-    if "text" in row and not row.keys().isdisjoint({"spans", "tokens", "_input_hash", "_task_hash", "answer"}):
-        found.add("prodigy")
-    if "anno.jsonld" in str(row.get("@context")) or row.get("type") in ("Annotation", "AnnotationPage", "AnnotationCollection"):
-        found.add("w3c")
-    return found
+        return {}
+    return row if isinstance(row, dict) else {}
 
 
 def _keys(head: str) -> set[str]:

@@ -11,9 +11,10 @@ import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from nisba.files import FormatError, decode
+from nisba.formats import collection
 from nisba.formats.bounded import whole
 from nisba.formats.problems import few
 from nisba.schema import Document, SchemaError, excerpt
@@ -24,8 +25,9 @@ NEEDED, META = ("DOCNO", "TITLE", "TEXT"), {"category": "CAT", "url": "URL", "ti
 
 
 def read(path: Path) -> Iterator[Document]:
-    """Every article of a file, a folder or a zip archive, files in order of name; files without any ``<DOC>`` are passed over.
-    Raises FormatError with all problems, once the end is reached or there are too many (``problems.few``)."""
+    """Every article of a file, a folder or a zip archive, files in order of name; files without any ``<DOC>``, and hidden ones, are
+    passed over. Of a folder nothing is read that lies outside (``collection.found``). Raises FormatError with all problems, once
+    the end is reached or there are too many (``problems.few``)."""
     problems: list[str] = []
     seen: set[str] = set()
     for name, data in _files(path, problems):
@@ -94,14 +96,13 @@ def _field(block: str, name: str) -> str | None:
 def _files(path: Path, problems: list[str]) -> Iterator[tuple[str, bytes]]:
     """Names and contents. An archive is read in memory, member by member; nothing is ever unpacked to disk."""
     if path.is_dir():
-        for file in sorted(path.rglob("*")):
-            if _is_article(file) and file.is_file():
-                try:
-                    data = whole(file, LARGEST)
-                except FormatError as error:
-                    problems += error.problems
-                else:
-                    yield str(file), data
+        for name in collection.found(path, _is_article, problems):
+            try:
+                data = whole(path / name, LARGEST)
+            except FormatError as error:
+                problems += error.problems
+            else:
+                yield str(path / name), data
     elif zipfile.is_zipfile(path):
         yield from _members(path, problems)
     else:
@@ -117,7 +118,7 @@ def _members(path: Path, problems: list[str]) -> Iterator[tuple[str, bytes]]:
         with zipfile.ZipFile(path) as archive:
             for info in sorted(archive.infolist(), key=lambda info: info.filename):
                 name = f"{path}/{excerpt(info.filename)}"
-                if info.is_dir() or not _is_article(Path(info.filename)):
+                if info.is_dir() or not _is_article(info.filename):
                     continue
                 with archive.open(info) as stream:
                     data = stream.read(LARGEST + 1)
@@ -129,6 +130,7 @@ def _members(path: Path, problems: list[str]) -> Iterator[tuple[str, bytes]]:
         raise FormatError([f"{name}: the zip archive cannot be read: {error}"]) from None
 
 
-def _is_article(path: Path) -> bool:
-    """By its name; what file managers leave in archives is none."""
+def _is_article(name: str) -> bool:
+    """By the path inside a folder or an archive; what file managers leave in archives is none."""
+    path = PurePosixPath(name)
     return path.suffix.lower() in ENDINGS and not path.name.startswith(".") and "__MACOSX" not in path.parts
