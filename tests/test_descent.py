@@ -9,6 +9,7 @@ from nisba.config import Model, Train
 from nisba.descent import Learner, again, left
 from nisba.encode import encode, targets
 from nisba.encoder import build
+from nisba.model import ClaimHeads
 from nisba.rates import RatesError
 
 
@@ -42,6 +43,22 @@ def test_layers_are_computed_twice(tiny, seeds, monkeypatch):
     once = len(calls)
     look(tiny, seeds[:1], gradient_checkpointing=True)
     assert (once, len(calls)) == (2, 6)
+
+
+def test_heads_that_weigh_nothing_are_not_computed(tiny, seeds, monkeypatch):
+    """Names and anchors learn the same from less; the other heads' parameters keep a gradient, of 0."""
+    weights = {"names": 1.0, "anchors": 1.0, "roles": 0.0, "source_types": 0.0, "stances": 0.0}
+    sizes, read = [], ClaimHeads.role_logits
+    monkeypatch.setattr(
+        ClaimHeads, "role_logits", lambda self, words, batch: sizes.append(len(batch.anchors)) or read(self, words, batch)
+    )
+    whole, all_of_them = look(tiny, seeds[:1])
+    losses, gradients = look(tiny, seeds[:1], weights=weights)
+    assert sizes == [len(seeds[0].claims), 0]
+    assert losses[:2] == whole[:2]
+    assert losses[2:] == [0, 0, 0]
+    assert gradients.keys() == all_of_them.keys()
+    assert not any(gradients[name].count_nonzero() for name in gradients if name.startswith("claims.roles"))
 
 
 def test_an_encoder_that_cannot(tiny, monkeypatch):
