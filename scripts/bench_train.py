@@ -4,10 +4,10 @@
 
 ARTICLES is JSON Lines; every fifth is kept for the loss. ``trainer`` is token classification of the names as transformers' example
 ``run_ner`` sets it up: batches of 8 windows in random order, padded to the longest, AdamW with a learning rate that falls from 5e-5
-to 0, dropout as the encoder has it. ``nisba`` reads articles of as many sub-words a step with the same rates; only the names count in
-its loss, so that the two can be compared, and the heads of claims, whose weights are 0, are not computed. Both in 32 bits and in bfloat16, each in a process of its
-own, in turns; the clock starts behind the first tenth of the steps. A sub-word counts once, padding never. ``loss`` is the names'
-mean over the sub-words of the articles kept, with the last weights.
+to 0, dropout as the encoder has it. ``nisba`` reads articles of as many sub-words a step with the same rates; only the names count
+in its loss, so that the two can be compared, and the heads of claims, which weigh nothing, are not computed. Both in 32 bits and in
+bfloat16, each in a process of its own, in turns; the clock starts behind the first tenth of the steps. A sub-word counts once,
+padding never. ``loss`` is the names' mean over the sub-words of the articles kept, with the last weights.
 """
 
 from __future__ import annotations
