@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from dataclasses import replace
 from functools import partial
@@ -347,6 +348,21 @@ def test_interrupted_prediction_leaves_nothing(ending, model, seeds, tmp_path):
     assert b"interrupted" in error
     assert b"Traceback" not in error
     assert list(out.parent.iterdir()) == []
+
+
+def test_an_interrupt_inside_exec_is_one_too(tmp_path):
+    """Making a dataclass, as imports do, runs exec(); CPython's ``-m`` then dies of SIGINT although the interrupt was caught."""
+    program = """
+    import sys
+    from types import SimpleNamespace
+    from nisba import cli
+    command = SimpleNamespace(run=lambda options: exec("raise KeyboardInterrupt"))
+    cli.parser = lambda: SimpleNamespace(parse_args=lambda arguments: command)
+    sys.exit(cli.main())
+    """
+    (tmp_path / "interrupted.py").write_text(textwrap.dedent(program))
+    run = subprocess.run([sys.executable, "-m", "interrupted"], cwd=tmp_path, capture_output=True, check=False)
+    assert (run.returncode, run.stderr) == (130, b"nisba: interrupted; no file is half-written\n")
 
 
 def test_a_closed_pipe_is_no_error(model, seeds, tmp_path):

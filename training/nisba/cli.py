@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = options.run(options)
     except KeyboardInterrupt as stop:
+        # An interrupt inside exec(), as imports use for dataclasses, would end `python -m` by SIGINT; the next exec() forgets it.
+        exec("")  # noqa: S102
         return fail(str(stop) or "interrupted; no file is half-written", 130)
     except BrokenPipeError:
         with suppress(OSError):
