@@ -1,9 +1,12 @@
 """A step: what changes nothing in its gradients, and what it leaves of the running average."""
 
+from contextlib import ExitStack
+
 import pytest
 import torch
 from accelerate import Accelerator
 
+from nisba.adversary import disturbed
 from nisba.batching import collate
 from nisba.config import Model, Train
 from nisba.descent import Learner, again, left
@@ -12,11 +15,18 @@ from nisba.encoder import build
 from nisba.model import ClaimHeads
 from nisba.rates import RatesError
 
+EMBEDDINGS = "names.bert.embeddings.word_embeddings.weight"
 
-def look(tiny, documents, *, layers=None, **train):
-    """The losses and gradients of a first step on the tiny encoder, dropout and all."""
+
+def look(tiny, documents, *, rate=None, move=None, **train):
+    """Losses and gradients of a first step on the tiny encoder, its embeddings moved first; dropout at ``rate`` (None: its own)."""
     torch.manual_seed(1)
     tokenizer, model = build(Model(encoder=str(tiny), window=128))
+    for module in model.modules():
+        if rate is not None and hasattr(module, "p"):
+            module.p = rate
+    if move is not None:
+        model.get_parameter(EMBEDDINGS).data += move
     learner = Learner(model, Accelerator(cpu=True), Train(**train))
     encoded = [encode(document, tokenizer, window=128) for document in documents]
     losses, fault = learner.look([(collate(encoded, [targets(each) for each in encoded], pad=0), True)], done=0)
@@ -59,6 +69,43 @@ def test_heads_that_weigh_nothing_are_not_computed(tiny, seeds, monkeypatch):
     assert losses[2:] == [0, 0, 0]
     assert gradients.keys() == all_of_them.keys()
     assert not any(gradients[name].count_nonzero() for name in gradients if name.startswith("claims.roles"))
+
+
+def test_adversarial_gradients(tiny, seeds):
+    """Without dropout: those where the embeddings are, and those where a step uphill of that length leads, added up."""
+    quiet, far = {"clip": 1e9}, 0.25
+    losses, plain = look(tiny, seeds[:1], rate=0.0, **quiet)
+    others, both = look(tiny, seeds[:1], rate=0.0, adversarial=far, **quiet)
+    slope = plain[EMBEDDINGS]
+    uphill, there = look(tiny, seeds[:1], rate=0.0, move=far * slope / slope.norm(), **quiet)
+    assert losses == others
+    assert sum(uphill) > sum(losses)
+    for name, gradient in both.items():
+        assert torch.allclose(gradient, plain[name] + there[name], atol=1e-4, rtol=1e-3), name
+
+
+@pytest.mark.parametrize("value", [1.0, 0.0, float("inf"), float("nan")])
+def test_embeddings_are_put_back(value):
+    weight = torch.nn.Parameter(torch.randn(5, 3))
+    weight.grad = torch.zeros(5, 3)
+    weight.grad[1], weight.grad[3, 2] = value, 2 * value
+    before, slope = weight.detach().clone(), weight.grad.clone()
+    within = ExitStack()
+    within.enter_context(disturbed(weight, 0.5))
+    moved = weight.detach() - before
+    assert moved.norm().item() == pytest.approx(0.5 if value == 1 else 0, abs=1e-6)
+    assert torch.nn.functional.cosine_similarity(moved.flatten(), slope.flatten(), dim=0) > 0.999 or value != 1
+    weight.grad += 1
+    with pytest.raises(KeyError), within:
+        raise KeyError
+    assert torch.equal(weight, before)
+
+
+def test_nothing_to_go_along():
+    with pytest.raises(ValueError, match="no gradient"), disturbed(torch.nn.Parameter(torch.ones(2, 2)), 0.5):
+        pass
+    with pytest.raises(ValueError, match="adversarial needs word embeddings that learn"):
+        Train(adversarial=1.0, freeze=1)
 
 
 def test_an_encoder_that_cannot(tiny, monkeypatch):

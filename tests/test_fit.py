@@ -252,7 +252,8 @@ def test_two_runs_in_one_folder(settings):
 @pytest.mark.training
 def test_one_process_equals_two(settings, root, tmp_path):
     """The command itself: eight articles in one step on one process, and on two of two micro-batches each."""
-    one, two = settings("one", epochs=1, batch=100_000), settings("two", epochs=1, batch=100_000, accumulate=2)
+    same = {"epochs": 1, "batch": 100_000, "adversarial": 0.5}
+    one, two = settings("one", **same), settings("two", **same, accumulate=2)
     for processes, run in ((1, one), (2, two)):
         file = tmp_path / f"{processes}.yaml"
         file.write_text(config.dump(run), encoding="utf-8")
@@ -268,7 +269,8 @@ def test_one_process_equals_two(settings, root, tmp_path):
 @pytest.mark.training
 def test_two_processes_with_a_shard_each_equal_one(settings, root, tmp_path, monkeypatch):
     """FSDP2 as in configs/accelerate/fsdp.yaml: it takes up what one process has begun, and one process what it has left."""
-    one, two, interrupts, step = settings("one", epochs=1), settings("two", epochs=1), Interrupts(), Learner.step
+    one, two = (settings(name, epochs=1, adversarial=0.5) for name in ("one", "two"))
+    interrupts, step = Interrupts(), Learner.step
     fit.fit(one)
 
     def asked(self, **options):

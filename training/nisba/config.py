@@ -79,6 +79,9 @@ class Train(Section):
     layer_decay: Annotated[float, Field(gt=0, le=1)] = Field(
         1.0, description="what each layer of the encoder learns at, of the rate of the one above it"
     )
+    adversarial: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="how far (L2) word embeddings go uphill for a second look at each step's articles, twice the time; 0: none"
+    )
     save_every: Annotated[float, Field(ge=0)] = Field(
         10.0, description="minutes between checkpoints within an epoch, more where saving one takes 2 % of that; 0: every step"
     )
@@ -92,6 +95,12 @@ class Train(Section):
         None, description="keeps the curves too; wandb only on this machine unless WANDB_MODE says otherwise"
     )
     weights: Weights = Weights()
+
+    @model_validator(mode="after")
+    def _embeddings_learn(self) -> Self:
+        if self.adversarial and self.freeze:
+            raise ValueError("adversarial needs word embeddings that learn; freeze takes them out of training")
+        return self
 
 
 class Config(Section):

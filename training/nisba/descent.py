@@ -13,6 +13,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 
+from nisba.adversary import disturbed
 from nisba.config import Train
 from nisba.model import CLAIM_HEADS, HEADS, Batch, NisbaModel
 from nisba.rates import RatesError, freeze, parameter_groups, slope
@@ -45,6 +46,7 @@ class Learner:
         Returns the mean loss of each of HEADS, and why the step must not be taken (None: it may), both the same on every process.
 
         A head's loss is its sum over all micro-batches of all processes, divided once by what ``Batch.counts`` adds up to there.
+        Where training is adversarial, gradients on disturbed word embeddings are added; losses stay those on the words as they are.
         """
         accelerator = self.accelerator
         reseed(self.train.seed, done, accelerator.process_index)
@@ -53,6 +55,18 @@ class Learner:
             batches = [(batch.without_claims(), real) for batch, real in batches]
         counts = torch.tensor([batch.counts() if real else [0] * len(HEADS) for batch, real in batches]).sum(0)
         counts = accelerator.reduce(counts.to(accelerator.device), "sum").clamp(min=1)
+        means = self._gradients(batches, counts)
+        if self.train.adversarial:
+            with disturbed(self.bare.names.get_input_embeddings().weight, self.train.adversarial):
+                self._gradients(batches, counts)
+        norm = whole(accelerator.clip_grad_norm_(self.model.parameters(), self.train.clip))
+        reduced: list[float] = accelerator.reduce(means, "sum").tolist()
+        # In half precision gradients are scaled, and the scaler itself passes over steps in which they grew too large.
+        return reduced, diverged(reduced, 0.0 if accelerator.scaler is not None else float(norm))
+
+    def _gradients(self, batches: Sequence[tuple[Batch, bool]], counts: torch.Tensor) -> torch.Tensor:
+        """Add the gradients of all heads' mean losses; returns this process's part of the latter (5)."""
+        accelerator = self.accelerator
         weights = torch.tensor([getattr(self.train.weights, head) for head in HEADS], device=accelerator.device)
         means = torch.zeros(len(HEADS), device=accelerator.device)
         for number, (batch, real) in enumerate(batches, 1):
@@ -61,10 +75,7 @@ class Learner:
                     losses = self.model(batch.to(accelerator.device)) * real / counts
                 means += losses.detach()
                 accelerator.backward((losses * weights).sum() * accelerator.num_processes)  # gradients are averaged over processes
-        norm = whole(accelerator.clip_grad_norm_(self.model.parameters(), self.train.clip))
-        reduced: list[float] = accelerator.reduce(means, "sum").tolist()
-        # In half precision gradients are scaled, and the scaler itself passes over steps in which they grew too large.
-        return reduced, diverged(reduced, 0.0 if accelerator.scaler is not None else float(norm))
+        return means
 
     def step(self, *, done: int, total: int) -> None:
         """Take the step behind ``done`` of ``total``."""
