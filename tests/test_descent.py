@@ -12,10 +12,20 @@ from nisba.config import Model, Train
 from nisba.descent import Learner, again, left
 from nisba.encode import encode, targets
 from nisba.encoder import build
+from nisba.fit import arithmetic
 from nisba.model import ClaimHeads
 from nisba.rates import RatesError
 
 EMBEDDINGS = "names.bert.embeddings.word_embeddings.weight"
+
+
+@pytest.fixture(autouse=True)
+def same_sums():
+    """As in training; two threads would add gradients up in any order."""
+    before = torch.are_deterministic_algorithms_enabled()
+    arithmetic(Accelerator(cpu=True))
+    yield
+    torch.use_deterministic_algorithms(before)
 
 
 def look(tiny, documents, *, rate=None, move=None, **train):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from nisba.config import Train
 from nisba.encode import ClaimTarget, Encoded, Targets, Window, load_tokenizer
 from nisba.examples import Examples, ExamplesError, extent
-from nisba.footprint import Room
+from nisba.footprint import BASE, Room
 from nisba.schema import Document, Span
 
 
@@ -26,18 +26,18 @@ def examples(sizes, claims=0):
 
 
 class Fits:
-    """A room for ``most`` sub-words."""
+    """A room for ``most`` sub-words, padding included."""
 
     limit = 1.0
 
     def __init__(self, most):
         self.most = most
 
-    def fits(self, *, subwords, pairs):
-        return subwords <= self.most
+    def fits(self, load):
+        return load.padded <= self.most
 
-    def needs(self, *, subwords, pairs):
-        return subwords / self.most
+    def needs(self, load):
+        return load.padded / self.most
 
 
 cases = st.lists(st.integers(1, 30), min_size=1, max_size=20), st.integers(1, 5), st.integers(1, 4), st.none() | st.integers(30, 90)
@@ -79,7 +79,9 @@ def test_what_is_estimated_is_what_is_collated(tiny, seeds):
     data = Examples.of(seeds[:6], load_tokenizer(str(tiny)), 64)
     for part in ([0], [1, 3], [0, 2, 4, 5]):
         [(batch, _)] = data.share(part, SimpleNamespace(process_index=0, num_processes=1), Train())
-        assert data.extent(part) == {"subwords": batch.input_ids.numel(), "pairs": batch.pairs.numel()}
+        windows = batch.attention_mask.sum(1)
+        expected = (windows.sum().item(), batch.input_ids.numel(), (windows**2).sum().item(), batch.pairs.numel())
+        assert data.load(part) == expected
 
 
 def test_a_real_room(tiny):
@@ -87,10 +89,11 @@ def test_a_real_room(tiny):
     from nisba.encoder import build
 
     _, model = build(Model(encoder=str(tiny), window=128))
-    data, room = examples([100] * 10, claims=9), Room(model, 0.02, checkpointing=False)
+    data = examples([100] * 10, claims=9)
+    room = Room(model, BASE / 2**30 + 0.03, checkpointing=False, half=False)
     data.check(room)
     parts = data.dealt(range(10), 1, 2, room=room)
     assert 2 < len(parts) < 20
-    assert all(room.fits(**data.extent(part)) for part in parts)
-    with pytest.raises(ExamplesError, match=r"0.001 GiB are too few: 0.0\d GiB for the model and d1 alone"):
-        data.check(Room(model, 0.001, checkpointing=False))
+    assert all(room.fits(data.load(part)) for part in parts)
+    with pytest.raises(ExamplesError, match=r"0.001 GiB are too few: 0.\d\d GiB for the model and d1 alone"):
+        data.check(Room(model, 0.001, checkpointing=False, half=False))

@@ -42,7 +42,7 @@ def test_the_sizes_are_those_of_the_training(settings, accumulate, tmp_path):
     assert sizes.padding == held - int(sum(batch.attention_mask.sum() for each in batches[: sizes.steps] for batch in each)) > 0
     assert sizes.windows == sum(len(batch.input_ids) for each in batches[: sizes.steps] for batch in each)
     assert sizes.largest in [batch.input_ids.numel() for each in batches for batch in each]
-    assert sizes.memory > footprint.held(model)
+    assert sizes.memory > footprint.BASE + footprint.held(model)
     assert costs.sizes == sizes
     assert costs.tried == sizes.total - plan.WARMING
     assert 0 < costs.share <= 1
@@ -52,13 +52,13 @@ def test_the_sizes_are_those_of_the_training(settings, accumulate, tmp_path):
 
 
 def test_the_largest_micro_batch_is_that_of_any_epoch(settings, monkeypatch):
-    monkeypatch.setattr(plan, "estimate", lambda model, *, subwords, checkpointing, pairs: subwords)
+    monkeypatch.setattr(plan, "estimate", lambda model, load, **ways: load.padded)
     run = settings(epochs=5)
     sizes, _ = plan.rehearse(run)
     tokenizer, _ = encoder.build(run.model)
     data = Examples.of(builders.parts(run.data)["train"], tokenizer, run.model.window)
     every = [step for epoch in range(5) for step in steps(data.sizes, budget=run.train.batch, seed=0, epoch=epoch)]
-    assert sizes.memory == sizes.largest == max(data.extent(step)["subwords"] for step in every)
+    assert sizes.memory == sizes.largest == max(data.load(step).padded for step in every)
 
 
 def test_a_run_of_one_step(settings):

@@ -15,7 +15,7 @@ from nisba import shelf
 from nisba.batching import collate, shares
 from nisba.config import Train
 from nisba.encode import Encoded, Targets, encode_all, targets
-from nisba.footprint import Room
+from nisba.footprint import Load, Room
 from nisba.formats import jsonl
 from nisba.model import Batch
 from nisba.schema import Document, excerpt
@@ -29,10 +29,12 @@ class ExamplesError(ValueError):
 
 
 class Extent(NamedTuple):
-    """What decides on the memory that an article takes: windows, sub-words of the longest; claims, words in the widest reach."""
+    """What decides on the memory that an article takes: windows, sub-words of the longest, the squares of their sub-words added up;
+    claims, words in the widest reach."""
 
     windows: int
     longest: int
+    squares: int
     claims: int
     reach: int
 
@@ -91,21 +93,22 @@ class Examples:
     def dealt(self, step: Sequence[int], accumulate: int, processes: int, *, room: Room | None) -> list[list[int]]:
         """The micro-batches of a step over all processes, the same on each of them."""
         parts = shares(step, self.sizes, accumulate * processes)
-        while room is not None and any(len(part) > 1 and not room.fits(**self.extent(part)) for part in parts):
+        while room is not None and any(len(part) > 1 and not room.fits(self.load(part)) for part in parts):
             accumulate += 1
             parts = shares(step, self.sizes, accumulate * processes)
         return parts
 
-    def extent(self, part: Sequence[int]) -> dict[str, int]:
-        """What decides on the memory that a micro-batch takes: its padded ``subwords``, and its ``pairs`` of a claim and a word."""
-        windows, longest, claims, reach = zip(*(self.extents[i] for i in part), strict=True)
-        return {"subwords": sum(windows) * max(longest), "pairs": sum(claims) * max(reach)}
+    def load(self, part: Sequence[int]) -> Load:
+        """What a micro-batch asks of memory."""
+        windows, longest, squares, claims, reach = zip(*(self.extents[i] for i in part), strict=True)
+        subwords = sum(self.sizes[i] for i in part)
+        return Load(subwords, sum(windows) * max(longest), sum(squares), sum(claims) * max(reach))
 
     def check(self, room: Room) -> None:
         """Raises ExamplesError where an article alone would not fit into the room."""
         for i, name in enumerate(self.ids):
-            if not room.fits(**self.extent([i])):
-                needed = f"{room.needs(**self.extent([i])):.2f} GiB for the model and {excerpt(name)}"
+            if not room.fits(self.load([i])):
+                needed = f"{room.needs(self.load([i])):.2f} GiB for the model and {excerpt(name)}"
                 raise ExamplesError(f"train.memory: {room.limit:g} GiB are too few: {needed} alone, {self.sizes[i]} sub-words")
 
     def names(self, step: Sequence[int]) -> str:
@@ -116,8 +119,8 @@ class Examples:
 def extent(encoded: Encoded, labels: Targets) -> Extent:
     """That of one article, which has a word at least."""
     reaches = [len(encoded.reach(claim.anchor)) for claim in labels.claims]
-    longest = max(len(window.input_ids) for window in encoded.windows)
-    return Extent(len(encoded.windows), longest, len(reaches), max(reaches, default=0))
+    sizes = [len(window.input_ids) for window in encoded.windows]
+    return Extent(len(sizes), max(sizes), sum(size**2 for size in sizes), len(reaches), max(reaches, default=0))
 
 
 def digest(documents: Iterable[Document]) -> str:

@@ -70,7 +70,7 @@ def fit(
         plans = [steps(data.sizes, budget=train.batch, seed=train.seed, epoch=epoch) for epoch in range(train.epochs)]
         total, stop = sum(map(len, plans)), False
         learner = Learner(model, accelerator, train)
-        room = None if train.memory is None else Room(model, train.memory, train.gradient_checkpointing)
+        room = None if train.memory is None else Room(model, train.memory, train.gradient_checkpointing, half(accelerator))
         if room is not None:
             data.check(room)
         checkpoints = Checkpoints(output / CHECKPOINTS, learner, articles=digest(chain(parts["train"], parts["dev"])))
@@ -138,6 +138,11 @@ def arithmetic(accelerator: Accelerator) -> None:
         prefer_onednn()
         torch.use_deterministic_algorithms(True, warn_only=True)  # gathering words would add gradients up in any order
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs a third of the speed
+
+
+def half(accelerator: Accelerator) -> bool:
+    """Whether products are computed in 16 bits."""
+    return bool(accelerator.mixed_precision != "no")
 
 
 def scored(model: NisbaModel, tokenizer: PreTrainedTokenizerFast, dev: Sequence[Document], *, window: int) -> dict[str, Any]:

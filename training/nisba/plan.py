@@ -22,7 +22,7 @@ from nisba.batching import steps
 from nisba.descent import Learner
 from nisba.evaluate import evaluate
 from nisba.examples import Examples
-from nisba.fit import FitError, arithmetic
+from nisba.fit import FitError, arithmetic, half
 from nisba.footprint import Room, estimate
 from nisba.predict import Predictor
 from nisba.schema import Document
@@ -116,19 +116,21 @@ def rehearse(settings: config.Config) -> Iterator[Sizes | Costs]:
     data = Examples.of(parts["train"], tokenizer, settings.model.window)
     plans = [steps(data.sizes, budget=train.batch, seed=train.seed, epoch=epoch) for epoch in range(train.epochs)]
     learner = Learner(model, accelerator, train)
-    room = None if train.memory is None else Room(model, train.memory, train.gradient_checkpointing)
+    room = None if train.memory is None else Room(model, train.memory, train.gradient_checkpointing, half(accelerator))
     if room is not None:
         data.check(room)
 
     def needed(step: Sequence[int]) -> tuple[int, int]:
-        """Bytes and sub-words of the micro-batch of a step that takes most."""
-        extents = (data.extent(part) for part in data.dealt(step, train.accumulate, accelerator.num_processes, room=room) if part)
-        return max((estimate(model, checkpointing=train.gradient_checkpointing, **each), each["subwords"]) for each in extents)
+        """Bytes and padded sub-words of the micro-batch of a step that takes most."""
+        parts = data.dealt(step, train.accumulate, accelerator.num_processes, room=room)
+        repeated = len(parts) > accelerator.num_processes or train.adversarial > 0
+        ways = {"checkpointing": train.gradient_checkpointing, "half": half(accelerator), "repeated": repeated}
+        return max((estimate(model, load, **ways), load.padded) for load in (data.load(part) for part in parts if part))
 
     heaviest = max((step for plan in plans for step in plan), key=needed)
     memory, largest = needed(heaviest)
     dealt = [data.dealt(step, train.accumulate, accelerator.num_processes, room=room) for step in plans[0]]
-    padded = sum(data.extent(part)["subwords"] for each in dealt for part in each if part)
+    padded = sum(data.load(part).padded for each in dealt for part in each if part)
     sizes = Sizes(
         articles={part: len(documents) for part, documents in parts.items()},
         windows=sum(len(example.windows) for example in data.encoded),
