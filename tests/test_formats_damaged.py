@@ -5,7 +5,7 @@ import json
 import pytest
 
 from nisba.files import FormatError
-from nisba.formats import jsonl, markup, trec
+from nisba.formats import brat, doccano, jsonl, markup, prodigy, trec
 
 GOOD = {
     "id": "n1",
@@ -140,3 +140,20 @@ def test_what_is_right_is_read(tmp_path):
     for form, data in ((jsonl, json.dumps(GOOD)), (markup, ARTICLE), (trec, TAGGED)):
         (tmp_path / "a").write_text(data, encoding="utf-8")
         assert [document.id for document in form.read(tmp_path / "a")] == ["n1"]
+
+
+@pytest.mark.parametrize("form", [jsonl, doccano, prodigy, brat])
+def test_reading_ends_where_nobody_would_read_on(form, tmp_path):
+    """A gigabyte of bad lines must not become gigabytes of messages."""
+    file = tmp_path / "bad"
+    if form is brat:
+        file.mkdir()
+        for number in range(1200):
+            (file / f"{number:04}.txt").write_text("قال")
+            (file / f"{number:04}.ann").write_text("T1\n")
+    else:
+        file.write_text("{]\n" * 1200)
+    with pytest.raises(FormatError) as caught:
+        list(form.read(file))
+    assert len(caught.value.problems) == 1001
+    assert caught.value.problems[-1] == "and perhaps more: reading ended after 1,000 problems"

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from nisba.files import FormatError, atomic_folder, digest
 from nisba.formats.bounded import lines
+from nisba.formats.problems import few
 from nisba.schema import Document, SchemaError, excerpt
 
 ORDER = "nisba.order"
@@ -117,9 +118,10 @@ def read(
     entries: Iterable[tuple[Path, str]], parse: Callable[[Path, str], Document], problems: list[str], path: Path
 ) -> Iterator[Document]:
     """The documents that ``parse`` makes of (file, name), one by one. Raises FormatError with all that is wrong with any of them,
-    and with ``problems``, once the end is reached. ``path`` stands in the message where there are none."""
+    and with ``problems``, once the end is reached or there are too many. ``path`` stands in the message where there are none."""
     seen: dict[str, Path] = {}
     for file, name in entries:
+        few(problems)
         try:
             document = parse(file, name)
         except SchemaError as error:

@@ -10,6 +10,7 @@ from typing import Any
 from nisba.files import FormatError, atomic
 from nisba.formats.bounded import LIMIT, lines, load_row
 from nisba.formats.carried import KEY, Carried, unpack
+from nisba.formats.problems import few
 from nisba.schema import Document, SchemaError, excerpt
 
 Row = tuple[str, int, Any]  # where it stands (for messages), its number, what is there
@@ -17,11 +18,13 @@ Row = tuple[str, int, Any]  # where it stands (for messages), its number, what i
 
 def gathered(rows: Iterable[Row], build: Callable[[Any, int], Document], name: str) -> Iterator[Document]:
     """The document of every row, as a stream. ``build`` raises FormatError with lines that name the document. Raises FormatError at
-    the end with the problems of all rows, ids given twice, or that there is no row; a row that ends the file early is the last."""
+    the end, or once there are too many (``problems.few``), with the problems of all rows, ids given twice, or that there is no row.
+    A row that ends the file early is the last."""
     problems: list[str] = []
     seen: dict[str, int] = {}
     try:
         for at, number, row in rows:
+            few(problems)
             try:
                 document = build(row, number)
             except FormatError as error:
@@ -35,7 +38,7 @@ def gathered(rows: Iterable[Row], build: Callable[[Any, int], Document], name: s
                     seen[document.id] = number
                     yield document
     except FormatError as error:
-        problems += error.problems
+        problems = list(dict.fromkeys([*problems, *error.problems]))
     if not seen and not problems:
         problems.append(f"{name}: holds no document")
     if problems:

@@ -12,6 +12,7 @@ from nisba.files import FormatError
 from nisba.formats.bounded import lines as bounded_lines
 from nisba.formats.bounded import load_row as load_row
 from nisba.formats.gather import write_texts
+from nisba.formats.problems import few
 from nisba.schema import Document, SchemaError, excerpt
 
 LIMIT = 1 << 26  # bytes of a line: a text of many books with all that a model finds in it
@@ -20,7 +21,7 @@ _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 def read(path: Path) -> Iterator[Document]:
     """Every document of a file (``.gz``: packed), as a stream. A file with problems raises FormatError with all of them once its
-    end is reached."""
+    end is reached, or there are too many (``problems.few``)."""
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
         try:
             yield from parse(bounded_lines(stream, str(path), LIMIT), str(path))
@@ -34,6 +35,7 @@ def parse(lines: Iterable[bytes], name: str) -> Iterator[Document]:
     seen: dict[str, int] = {}
     try:
         for number, raw in enumerate(lines, 1):
+            few(problems)
             if not raw.strip():
                 continue
             at = f"{name}:{number}"
@@ -54,8 +56,8 @@ def parse(lines: Iterable[bytes], name: str) -> Iterator[Document]:
                 continue
             seen[document.id] = number
             yield document
-    except FormatError as error:  # a line that is too long: the rest cannot be read
-        problems += error.problems
+    except FormatError as error:  # a line that is too long: the rest cannot be read; or enough problems
+        problems = list(dict.fromkeys([*problems, *error.problems]))
     if not seen and not problems:
         problems.append(f"{name}: holds no document")
     if problems:
