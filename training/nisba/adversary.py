@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
+from torch import nn
 
-from nisba.sharding import whole
+from nisba.sharding import local, whole
 
 
 @contextmanager
@@ -34,8 +33,3 @@ def disturbed(weight: nn.Parameter, length: float) -> Iterator[None]:
     finally:
         with torch.no_grad():
             own[rows] = before
-
-
-def local(tensor: Tensor) -> Tensor:
-    """What of the tensor lies in this process, as a view."""
-    return tensor.to_local() if isinstance(tensor, DTensor) else tensor

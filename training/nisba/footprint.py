@@ -6,7 +6,7 @@ takes less; what a GPU's own kernels take has not been measured.
 
 STATES, PAIR and BASE are fitted to the largest resident size of a process during three steps on a CPU (one thread), beyond what it
 held before the model was built: the offline encoder with 2, 5 and 8 layers, 506 to 2042 sub-words, with claim heads and without,
-in 32 bits and bfloat16, with checkpointing and without (40 runs; 0.94 to 1.08 of what was measured; CONTRIBUTING, lab log).
+in 32 bits and bfloat16, with checkpointing and without (40 runs; 0.95 to 1.10 of what was measured; CONTRIBUTING, lab log).
 """
 
 from __future__ import annotations

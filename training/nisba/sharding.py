@@ -54,6 +54,11 @@ def whole(tensor: Tensor) -> Tensor:
     return (tensor.full_tensor() if isinstance(tensor, DTensor) else tensor).detach()
 
 
+def local(tensor: Tensor) -> Tensor:
+    """What of the tensor lies in this process: a view of its shard, or itself."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
 def dealt(value: Tensor, like: Tensor) -> Tensor:
     """This process's shard of a whole tensor, which all processes have, where ``like`` is one; else the tensor itself."""
     if not isinstance(like, DTensor) or value.shape != like.shape:
