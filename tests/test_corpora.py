@@ -268,6 +268,17 @@ def test_columns_to_names(tmp_path):
     assert names(whole) == names(first) + names(second)
 
 
+def test_a_corpus_comes_from_its_folder_and_nowhere_else(root, tmp_path):
+    source, secret = tmp_path / "source", tmp_path / "secret.txt"
+    (source / "part").mkdir(parents=True)
+    for file in (source / "part" / "a.txt", source / "._a.txt", secret):
+        file.write_text(rows("زار O", "سامي B-PERS"), encoding="utf-8")
+    assert corpora.convert(root / "data" / "anercorp", str(source), tmp_path / "out") == {"a.jsonl": 1}
+    (source / "b.txt").symlink_to(secret)
+    with pytest.raises(corpora.CorpusError, match=r"b\.txt: leads outside the folder$"):
+        corpora.convert(root / "data" / "anercorp", str(source), tmp_path / "out")
+
+
 def test_nested_names_give_the_outermost(tmp_path):
     file = tmp_path / "a.txt"
     lines = [

@@ -166,6 +166,18 @@ def test_what_nothing_tells_is_not_annotated(tmp_path):
     assert read(tmp_path, [saved | {"layers": ["roles"]}])[0].layers == {"roles"}
 
 
+@pytest.mark.parametrize("view", ["ner", "spans"])
+def test_answers_to_single_spans_are_no_annotation_of_a_text(tmp_path, view):
+    saved = {"text": TEXT, "spans": [span(2, 2, "ORG")], "_view_id": view}
+    with pytest.raises(FormatError, match=rf"db\.jsonl:1: .*_view_id: a yes to single spans tells nothing of .*: «{view}»"):
+        read(tmp_path, [saved | {"answer": "accept"}])
+    assert read(tmp_path, [saved | {"answer": "reject"}])[0].layers == frozenset()
+    assert read(tmp_path, [saved | {"_view_id": f"{view}_manual", "answer": "accept"}])[0].layers == {"names"}
+    prodigy.write([Document("a", TEXT, (Entity(Span(10, 15), "ORG"),))], tmp_path / "a.jsonl")
+    row = json.loads((tmp_path / "a.jsonl").read_text(encoding="utf-8"))
+    assert read(tmp_path, [row | {"_view_id": view, "answer": "accept"}])[0].entities  # nisba's own task, shown whole
+
+
 def test_what_a_person_changed_wins(tmp_path):
     document = Document("a", TEXT, (Entity(Span(10, 15), "ORG"),), (replace(CLAIM, id="q", speaker="فلان"),))
     prodigy.write([document], tmp_path / "a.jsonl")

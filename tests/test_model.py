@@ -2,6 +2,7 @@ import json
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 import transformers
 from transformers import AutoModel, AutoModelForTokenClassification, AutoTokenizer, pipeline
 
-from nisba import config, decode, encoder, predict
+from nisba import config, decode, encoder, grouping, predict
 from nisba.attention import attend, packs, runs
 from nisba.batching import collate
 from nisba.encode import encode, encode_all, load_tokenizer, targets
@@ -307,3 +308,44 @@ def test_names_alone_are_those_of_the_whole(built, seeds):
     whole, names = list(predictor.stream(seeds[:3])), list(predictor.stream(seeds[:3], claims=False))
     assert [d.entities for d in whole] == [d.entities for d in names]
     assert not any(d.claims for d in names)
+
+
+@pytest.fixture
+def threads(request):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3], indirect=True)
+def test_threads_change_no_answer(built, seeds, threads, monkeypatch):
+    """Groups of documents are read side by side; what torch computes with stays what it was, here and in threads begun later."""
+    _, tokenizer, model = built
+    monkeypatch.setattr(grouping, "CHARACTERS", 1500)
+    documents = [*seeds[:4], Document("empty", ""), Document("blank", " \n" * 1000), *seeds[4:8]]
+    expected = [Predictor(model, tokenizer, window=64).predict(d.text, id=d.id) for d in documents]
+    seen: list[int] = []
+    group = Predictor._group
+    monkeypatch.setattr(Predictor, "_group", lambda *given: seen.append(torch.get_num_threads()) or group(*given))
+    found = list(Predictor(model, tokenizer, window=64).stream(documents))
+    with ThreadPoolExecutor(1) as pool:
+        assert (torch.get_num_threads(), pool.submit(torch.get_num_threads).result()) == (threads, threads)
+    assert set(seen) == {1}
+    assert len(seen) > 3
+    for one, other in zip(expected, found, strict=True):
+        assert other.id == one.id
+        assert [(e.span, e.label) for e in one.entities] == [(e.span, e.label) for e in other.entities]
+        assert [(c.cue, c.source, c.content, c.source_type) for c in one.claims] == [
+            (c.cue, c.source, c.content, c.source_type) for c in other.claims
+        ]
+    assert sum(len(d.claims) for d in found) > 5
+
+
+@pytest.mark.parametrize("threads", [2], indirect=True)
+def test_an_error_in_a_thread_is_the_callers(built, seeds, threads, monkeypatch):
+    _, tokenizer, model = built
+    monkeypatch.setattr(grouping, "CHARACTERS", 1)
+    monkeypatch.setattr(predict, "resolve", lambda document: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        list(Predictor(model, tokenizer, window=64).stream(seeds[:4]))

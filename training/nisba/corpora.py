@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 from nisba.config import Section
 from nisba.fetch import fetch
 from nisba.files import FormatError, atomic_folder, cache, read_text
-from nisba.formats import columns, jsonl, standoff, trec
+from nisba.formats import collection, columns, jsonl, standoff, trec
 from nisba.schema import Document, EntityLabel
 
 RECIPE = "recipe.toml"
@@ -101,7 +101,11 @@ def convert(folder: Path, source: str | None, output: Path) -> dict[str, int]:
         raise CorpusError(f"{name}: its annotations are in {folder}; use nisba data join")
     path = located(source, recipe, name)
     ending = ".conllu" if recipe.format == "treebank" else ".txt"
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() == ending) if path.is_dir() else [path]
+    problems: list[str] = []
+    inside = collection.found(path, lambda name: name.lower().endswith(ending), problems) if path.is_dir() else {}
+    if problems:
+        raise CorpusError("\n".join(problems))
+    files = [path / name for name in inside] if path.is_dir() else [path]
     if not files:
         raise CorpusError(f"{path}: holds no {ending} file")
     stems = Counter(file.stem for file in files)

@@ -14,22 +14,21 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
-from nisba import decode
+from nisba import decode, grouping
 from nisba.batching import SOURCE_TAGS, anchor_batch, collate
 from nisba.encode import WINDOW, Encoded, encode_all, load_tokenizer
 from nisba.labels import ROLE_TAGS
 from nisba.metrics.calibration import calibrated
-from nisba.model import FROM_PADDING, FROM_ZERO, ModelError, NisbaModel
+from nisba.model import FROM_PADDING, FROM_ZERO, Batch, ModelError, NisbaModel
 from nisba.repair import repair
 from nisba.schema import Document
 from nisba.speakers import resolve
 
 Precision = Literal["auto", "fp32", "bf16"]
+Anchor = tuple[int, int, float]  # document, word, probability
 ABOUT_ANNOTATION = ("layers", "intended")
 ANCHOR = 0.5  # probability from which a word opens a claim
-AHEAD = 64  # documents that are read ahead to be sorted by length
-BUDGET = 2048  # sub-words of one encoder pass
-ANCHORS = 32  # anchors of one pass of the role heads
+AHEAD = 64  # documents that are read ahead to be put into groups of like length
 
 
 class Predictor:
@@ -59,74 +58,103 @@ class Predictor:
             yield from self._chunk([bare(document) for document in chunk], claims)
 
     def _chunk(self, documents: Sequence[Document], claims: bool) -> Iterator[Document]:
-        encoded = list(encode_all(documents, self.tokenizer, window=self.window))
-        done = dict(enumerate(documents))
-        order = sorted(
-            (i for i, e in enumerate(encoded) if e.words), key=lambda i: max(len(w.input_ids) for w in encoded[i].windows)
+        done: dict[int, Document] = {}
+        groups = grouping.documents([len(document.text) for document in documents])
+        threads = torch.get_num_threads() if self.device.type == "cpu" else 1
+        found = grouping.side_by_side(
+            lambda group: list(self._group([documents[i] for i in group], claims)), groups, threads=threads
         )
-        for group in _groups(order, encoded):
-            for index, document in zip(group, self._group([encoded[i] for i in group], claims), strict=True):
-                done[index] = document
+        for group, annotated in zip(groups, found, strict=True):
+            done |= zip(group, annotated, strict=True)
         yield from (done[i] for i in range(len(documents)))
 
     @torch.inference_mode()
-    def _group(self, examples: Sequence[Encoded], wanted: bool) -> Iterator[Document]:
-        names, words = self._read(examples)
-        lengths = [len(example.words) for example in examples]
-        for example, scores, states in zip(examples, torch.split(names, lengths), torch.split(words, lengths), strict=True):
-            found = decode.entities(example, scores.numpy())
+    def _group(self, documents: Sequence[Document], wanted: bool) -> Iterator[Document]:
+        encoded = list(encode_all(documents, self.tokenizer, window=self.window))
+        examples = [example for example in encoded if example.words]
+        if not examples:
+            yield from documents
+            return
+        batch = collate(examples, None, pad=self.tokenizer.pad_token_id).to(self.device)
+        scores, words = self._read(batch)
+        claimed = self._claimed(batch, examples, words) if wanted else [[] for _ in examples]
+        read = zip(torch.split(scores, [len(example.words) for example in examples]), claimed, strict=True)
+        for example in encoded:
+            if not example.words:
+                yield example.document
+                continue
+            names, readings = next(read)
+            found = decode.entities(example, names.numpy())
             if not wanted:
                 yield replace(example.document, entities=found)
                 continue
-            chances = self.model.claims.anchor_logits(states).sigmoid().cpu()
-            chosen = [(int(i), float(chances[i])) for i in (chances >= ANCHOR).nonzero()[:, 0]]
-            readings: list[decode.Reading] = []
-            for start in range(0, len(chosen), ANCHORS):
-                readings += self._roles(example, states, chosen[start : start + ANCHORS])
             claims = tuple(
                 replace(claim, score=round(calibrated(claim.score or 0.0, self.model.calibration), 4))
                 for claim in decode.claims(example, readings, found)
             )
             yield resolve(repair(replace(example.document, entities=found, claims=claims)))
 
-    def _roles(self, example: Encoded, words: Tensor, chosen: Sequence[tuple[int, float]]) -> list[decode.Reading]:
-        """The readings of some anchors (word, probability) of one document, from its words' states."""
-        batch = collate([example], None, pad=0).to(words.device)
-        anchor_batch(batch, [example], ((0, word) for word, _ in chosen))
-        rows = self.model.claims.role_logits(words, batch).float().log_softmax(-1).cpu().numpy()
-        lengths = [len(example.reach(word)) for word, _ in chosen]
-        for row, length in zip(rows, lengths, strict=True):
-            row[length:] = 0  # behind the words in reach all paths are alike
-        paths = decode.viterbi(decode.priced(rows), ROLE_TAGS)
-        scores = [row[:length] for row, length in zip(rows, lengths, strict=True)]
-        tags = [decode.one_phrase(row, path[: len(row)]) for row, path in zip(scores, paths, strict=True)]
-        source = torch.zeros(batch.pairs.shape, dtype=torch.bool)
-        for i, path in enumerate(tags):
-            source[i, : len(path)] = torch.from_numpy(np.isin(path, SOURCE_TAGS))
-        logits = self.model.claims.attribute_logits(words, batch, source.to(words.device))
-        source_types, stances = (values.float().cpu().numpy() for values in logits)
-        return [decode.Reading(*chosen[i], scores[i], tags[i].tolist(), source_types[i], stances[i]) for i in range(len(chosen))]
-
-    def _read(self, examples: Sequence[Encoded]) -> tuple[Tensor, Tensor]:
-        """Name log-probabilities and states of all words of the documents; BUDGET sub-words a pass."""
-        batch = collate(examples, None, pad=self.tokenizer.pad_token_id).to(self.device)
+    def _read(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Name log-probabilities and states of all words of the batch, from passes of BUDGET sub-words."""
         length = batch.input_ids.shape[1]
-        rows = max(1, BUDGET // length)
         names, words = [], []
-        for start in range(0, len(batch.input_ids), rows):
-            part = slice(start, start + rows)
-            mine = (batch.firsts >= start * length) & (batch.firsts < (start + rows) * length)
+        for rows in grouping.windows(batch.attention_mask.sum(1).tolist()):
+            mine = (batch.firsts >= rows.start * length) & (batch.firsts < rows.stop * length)
             window = replace(
                 batch,
-                input_ids=batch.input_ids[part],
-                attention_mask=batch.attention_mask[part],
-                firsts=batch.firsts[mine] - start * length,
-                owners=batch.owners[part] - int(mine.nonzero()[0, 0]),  # what was -1 stays below 0
+                input_ids=batch.input_ids[rows],
+                attention_mask=batch.attention_mask[rows],
+                firsts=batch.firsts[mine] - rows.start * length,
+                owners=batch.owners[rows] - int(mine.nonzero()[0, 0]),  # what was -1 stays below 0
             )
             logits, states = self.model.read(window)
             names.append(logits.flatten(0, 1)[window.firsts].log_softmax(-1).cpu())
             words.append(states)
         return torch.cat(names), torch.cat(words)
+
+    def _claimed(self, batch: Batch, examples: Sequence[Encoded], words: Tensor) -> list[list[decode.Reading]]:
+        """The readings of every document's anchors, from the states of all words."""
+        chances = torch.split(self.model.claims.anchor_logits(words).sigmoid().cpu(), [len(example.words) for example in examples])
+        found: list[list[decode.Reading]] = [[] for _ in examples]
+        chosen = [
+            (document, int(word), float(own[word]))
+            for document, own in enumerate(chances)
+            for word in (own >= ANCHOR).nonzero()[:, 0]
+        ]
+        for part in grouping.anchors([len(examples[document].reach(word)) for document, word, _ in chosen]):
+            for (document, _, _), reading in zip(chosen[part], self._roles(batch, examples, words, chosen[part]), strict=True):
+                found[document].append(reading)
+        return found
+
+    def _roles(
+        self, batch: Batch, examples: Sequence[Encoded], words: Tensor, chosen: Sequence[Anchor]
+    ) -> Iterator[decode.Reading]:
+        """The readings of some anchors, from the states of the words that are in reach of any."""
+        anchor_batch(batch, examples, ((document, word) for document, word, _ in chosen))
+        within = batch.pairs >= 0
+        first, behind = int(batch.pairs[within].min()), int(batch.pairs.max()) + 1
+        near = replace(
+            batch,
+            sentences=batch.sentences[first:behind],
+            quotations=batch.quotations[first:behind],
+            anchors=batch.anchors - first,
+            pairs=torch.where(within, batch.pairs - first, -1),
+        )
+        words = words[first:behind]
+        rows = self.model.claims.role_logits(words, near).float().log_softmax(-1).cpu().numpy()
+        lengths = within.sum(1).tolist()
+        for row, length in zip(rows, lengths, strict=True):
+            row[length:] = 0  # behind the words in reach all paths are alike
+        paths = decode.viterbi(decode.priced(rows), ROLE_TAGS)
+        scores = [row[:length] for row, length in zip(rows, lengths, strict=True)]
+        tags = [decode.one_phrase(row, path[: len(row)]) for row, path in zip(scores, paths, strict=True)]
+        source = torch.zeros(near.pairs.shape, dtype=torch.bool)
+        for i, path in enumerate(tags):
+            source[i, : len(path)] = torch.from_numpy(np.isin(path, SOURCE_TAGS))
+        logits = self.model.claims.attribute_logits(words, near, source.to(words.device))
+        source_types, stances = (values.float().cpu().numpy() for values in logits)
+        for i, (_, word, chance) in enumerate(chosen):
+            yield decode.Reading(word, chance, scores[i], tags[i].tolist(), source_types[i], stances[i])
 
 
 def load(path: str | Path, *, device: str | None = None, revision: str | None = None, precision: Precision = "fp32") -> Predictor:
@@ -217,18 +245,3 @@ def bare(document: Document) -> Document:
 def prefer_onednn() -> None:
     """On CPU let fp32 products go to oneDNN: exact where there is no AMX, and twice as fast as MKL on AMD."""
     torch.set_float32_matmul_precision("medium")
-
-
-def _groups(order: Sequence[int], encoded: Sequence[Encoded]) -> Iterator[list[int]]:
-    """Documents of like length together, about BUDGET sub-words a group."""
-    group: list[int] = []
-    used = 0
-    for index in order:
-        size = sum(len(window.input_ids) for window in encoded[index].windows)
-        if group and used + size > BUDGET:
-            yield group
-            group, used = [], 0
-        group.append(index)
-        used += size
-    if group:
-        yield group

@@ -11,8 +11,9 @@ under ``nisba`` (see ``carried``). ``head`` and ``child`` are the last tokens of
 ``child_span`` repeat. A span is known by its ``id`` where there is one, else by where it is and its label; else the token must lie
 at the end of one span only. Of what people saved, ``accept`` counts (and has no scores); a task that was rejected or ignored
 becomes a document in which nothing is annotated. So does one without ``spans`` (text classification, say): whether anybody looked
-for names, nothing tells. Where there are only names, and no ``relations``, names are all that is annotated. ``meta`` and keys of
-one's own are the document's ``meta``.
+for names, nothing tells. Where there are only names, and no ``relations``, names are all that is annotated. Spans that somebody was
+shown one at a time, to say yes or no to (``ner.teach``; the views ``ner`` and ``spans``), are refused: they tell nothing of the
+rest of the text. ``meta`` and keys of one's own are the document's ``meta``.
 
 Tokens are words and single other characters, so that every span ends with one. The tool's relations view draws no spans that
 overlap; its spans view does.
@@ -41,6 +42,7 @@ _TOKENS = regex.compile(rf"{WORD}+|.", regex.DOTALL)
 _Key = tuple[int | str | None, ...]
 _LONGEST = 4 * LIMIT  # bytes of a line: every word is there once more, with some eighty bytes around it
 _ANSWERS = ("accept", "reject", "ignore")
+_SINGLE = ("ner", "spans")  # views in which nothing can be marked
 
 
 def read(path: Path, *, repair: Repair | None = None) -> Iterator[Document]:
@@ -104,6 +106,9 @@ def _document(row: Mapping[str, Any], number: str, repair: Repair | None) -> Doc
     if answer is not None and answer not in _ANSWERS:
         problems.append(f"answer: must be {', '.join(_ANSWERS)}: «{excerpt(str(answer))}»")
     refused = answer in ("reject", "ignore")
+    if row.get("_view_id") in _SINGLE and KEY not in row and not refused:
+        what = "a yes to single spans tells nothing of the rest of the text; complete them in Prodigy (ner.silver-to-gold)"
+        problems.append(f"_view_id: {what}: «{row['_view_id']}»")
     spans, relations = ([], []) if refused else (_listed(row, key, problems) for key in ("spans", "relations"))
     regions = _regions(text, row, spans, repair, problems) if isinstance(text, str) and not problems else []
     links = _links(relations, spans, problems) if not problems else []
