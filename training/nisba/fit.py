@@ -136,6 +136,7 @@ def arithmetic(accelerator: Accelerator) -> None:
     """On a CPU: the fast products, and the same sums every time."""
     if accelerator.device.type == "cpu":
         prefer_onednn()
+        torch.set_num_threads(torch.get_num_threads())  # once said MKL keeps to it, and scoring says it: steps before would differ
         torch.use_deterministic_algorithms(True, warn_only=True)  # gathering words would add gradients up in any order
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs a third of the speed
 
