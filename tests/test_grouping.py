@@ -1,5 +1,9 @@
+import threading
+import time
 from itertools import pairwise
 
+import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,3 +43,53 @@ def test_passes_hold_every_anchor_once(reaches):
 
 def test_one_anchor_at_least():
     assert list(grouping.anchors([grouping.PAIRS + 1] * 2)) == [slice(0, 1), slice(1, 2)]
+
+
+@pytest.fixture
+def threads(request):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    ("threads", "groups", "workers", "share"),
+    [(1, 5, 1, 1), (2, 5, 2, 1), (2, 1, 1, 2), (3, 2, 1, 3), (4, 2, 2, 2), (8, 5, 4, 2), (12, 20, 6, 2), (2, 0, 0, 0)],
+    indirect=["threads"],
+)
+def test_threads_are_dealt_alike(threads, groups, workers, share):
+    seen = set()
+
+    def work(group, stop):
+        torch.ones(2) + 1  # the first operation of a thread is where torch would take a number from elsewhere
+        time.sleep(0.02)
+        seen.add((threading.get_ident(), torch.get_num_threads()))
+        return group[0]
+
+    assert grouping.side_by_side(work, [[i] for i in range(groups)], threads=threads) == list(range(groups))
+    assert {number for _, number in seen} == ({share} if groups else set())
+    assert len(seen) <= workers
+    assert workers < 2 or len(seen) > 1
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("threads", [2], indirect=True)
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_what_fails_stops_the_others_soon(threads, error):
+    begun, stopped = threading.Event(), threading.Event()
+    started = []
+
+    def work(group, stop):
+        started.append(group)
+        if group == [0]:
+            assert begun.wait(10)
+            raise error
+        begun.set()
+        if stop.wait(10):
+            stopped.set()
+
+    with pytest.raises(error):
+        grouping.side_by_side(work, [[i] for i in range(50)], threads=threads)
+    assert stopped.wait(10)
+    assert len(started) < 50

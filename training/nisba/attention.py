@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SCORES = 1 << 20  # of attention that are computed at once in inference: 4 MiB
+SCORES = 1 << 20  # of attention that are computed at once where there are no gradients: 4 MiB
 Runs = Sequence[tuple[int, int]]  # windows as (how many in a row, sub-words of each)
 
 
@@ -51,7 +51,7 @@ def forward(self: Any, hidden_states: Tensor, *arguments: Any, runs: Runs | None
 def attend(states: Tensor, runs: Runs) -> Tensor:
     """Queries, keys and values (T × 3 × heads × size) → T × heads × size: each window's scaled dot-product attention.
 
-    Without gradients the products are taken in single precision, whatever the states are in: no slower, and nearer to the truth.
+    Without gradients, and outside autocast, in single precision whatever the states are in: no slower, and nearer to the truth.
     """
     learning = states.requires_grad
     if not learning:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
+from threading import Event, Lock
 from typing import TypeVar
 
 import torch
@@ -11,7 +13,8 @@ import torch
 CHARACTERS = 4096  # of the documents of a group: about 1,250 sub-words of news
 BUDGET = 2048  # sub-words of one encoder pass
 PAIRS = 1 << 16  # anchors times words in reach of one pass of the role heads
-WORKERS = 8  # threads at work side by side, at most: they share one Python
+WORKERS = 8  # groups that are worked on side by side, at most: they share one Python, and each takes its memory
+_TURN = Lock()
 
 Result = TypeVar("Result")
 
@@ -55,18 +58,29 @@ def anchors(reaches: Sequence[int]) -> Iterator[slice]:
         yield slice(start, len(reaches))
 
 
-def side_by_side(work: Callable[[list[int]], Result], groups: Sequence[list[int]], *, threads: int) -> Iterator[Result]:
+def side_by_side(work: Callable[[list[int], Event], Result], groups: Sequence[list[int]], *, threads: int) -> list[Result]:
     """What ``work`` makes of every group, in their order.
 
     Where torch computes with several ``threads``, as many groups are worked on at once (WORKERS at most) and the threads dealt to
-    them: sharing the products of one group, threads wait for each other half of the time (lab log). On a GPU: one thread.
+    them: sharing the products of one group, threads mostly wait for each other (lab log). One call at a time; meanwhile, a thread
+    that asks torch for the first time is given as few threads as a worker. ``work`` is to end soon once its event is set: somebody
+    interrupts, or another group failed.
     """
-    workers = min(threads, WORKERS, len(groups))
+    stop = Event()
+    share = -(-threads // max(1, min(threads, WORKERS, len(groups))))  # as many for each, so that all compute alike
+    workers = threads // share
     if workers < 2:
-        yield from map(work, groups)
-        return
-    try:
-        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads // workers,)) as pool:
-            yield from pool.map(work, groups)
-    finally:
-        torch.set_num_threads(threads)  # a worker's number counts for threads that are begun later, too
+        return [work(group, stop) for group in groups]
+    with _TURN:
+        pool = ThreadPoolExecutor(workers, initializer=_compute_with, initargs=(share,))
+        try:
+            return list(pool.map(work, groups, repeat(stop)))
+        finally:
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            torch.set_num_threads(threads)  # a worker's number counts for threads that are begun later, too
+
+
+def _compute_with(threads: int) -> None:
+    torch.get_num_threads()  # unless asked before, torch would take another thread's number later
+    torch.set_num_threads(threads)

@@ -241,9 +241,13 @@ class NisbaModel(nn.Module):
         save_file(self.weights(), Path(folder) / "model.safetensors", metadata={"format": "pt"})
         (Path(folder) / "model.safetensors").chmod((Path(folder) / "config.json").stat().st_mode & 0o777)  # safetensors: owner only
 
+    def packs(self, batch: Batch) -> bool:
+        """Whether ``read`` computes nothing for padding."""
+        return packs(self.names) and not batch.input_ids.is_cuda
+
     def read(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The encoder pass: name logits of every sub-word (W × L × tags) and the states of words (N × hidden)."""
-        if batch.input_ids.is_cuda or not packs(self.names):
+        if not self.packs(batch):
             out = self.names(input_ids=batch.input_ids, attention_mask=batch.attention_mask, output_hidden_states=True)
             return out.logits.float(), self.claims.words(out.hidden_states, batch.owners, len(batch.firsts))
         kept = batch.attention_mask.flatten().nonzero()[:, 0]

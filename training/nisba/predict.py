@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from threading import Event
 from typing import Literal
 
 import numpy as np
@@ -62,22 +64,22 @@ class Predictor:
         groups = grouping.documents([len(document.text) for document in documents])
         threads = torch.get_num_threads() if self.device.type == "cpu" else 1
         found = grouping.side_by_side(
-            lambda group: list(self._group([documents[i] for i in group], claims)), groups, threads=threads
+            lambda group, stop: list(self._group([documents[i] for i in group], claims, stop)), groups, threads=threads
         )
         for group, annotated in zip(groups, found, strict=True):
             done |= zip(group, annotated, strict=True)
         yield from (done[i] for i in range(len(documents)))
 
     @torch.inference_mode()
-    def _group(self, documents: Sequence[Document], wanted: bool) -> Iterator[Document]:
+    def _group(self, documents: Sequence[Document], wanted: bool, stop: Event) -> Iterator[Document]:
         encoded = list(encode_all(documents, self.tokenizer, window=self.window))
         examples = [example for example in encoded if example.words]
         if not examples:
             yield from documents
             return
         batch = collate(examples, None, pad=self.tokenizer.pad_token_id).to(self.device)
-        scores, words = self._read(batch)
-        claimed = self._claimed(batch, examples, words) if wanted else [[] for _ in examples]
+        scores, words = self._read(batch, stop)
+        claimed = self._claimed(batch, examples, words, stop) if wanted else [[] for _ in examples]
         read = zip(torch.split(scores, [len(example.words) for example in examples]), claimed, strict=True)
         for example in encoded:
             if not example.words:
@@ -94,11 +96,12 @@ class Predictor:
             )
             yield resolve(repair(replace(example.document, entities=found, claims=claims)))
 
-    def _read(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _read(self, batch: Batch, stop: Event) -> tuple[Tensor, Tensor]:
         """Name log-probabilities and states of all words of the batch, from passes of BUDGET sub-words."""
-        length = batch.input_ids.shape[1]
+        count, length = batch.input_ids.shape
         names, words = [], []
-        for rows in grouping.windows(batch.attention_mask.sum(1).tolist()):
+        for rows in grouping.windows(batch.attention_mask.sum(1).tolist() if self.model.packs(batch) else [length] * count):
+            _go_on(stop)
             mine = (batch.firsts >= rows.start * length) & (batch.firsts < rows.stop * length)
             window = replace(
                 batch,
@@ -112,7 +115,7 @@ class Predictor:
             words.append(states)
         return torch.cat(names), torch.cat(words)
 
-    def _claimed(self, batch: Batch, examples: Sequence[Encoded], words: Tensor) -> list[list[decode.Reading]]:
+    def _claimed(self, batch: Batch, examples: Sequence[Encoded], words: Tensor, stop: Event) -> list[list[decode.Reading]]:
         """The readings of every document's anchors, from the states of all words."""
         chances = torch.split(self.model.claims.anchor_logits(words).sigmoid().cpu(), [len(example.words) for example in examples])
         found: list[list[decode.Reading]] = [[] for _ in examples]
@@ -122,6 +125,7 @@ class Predictor:
             for word in (own >= ANCHOR).nonzero()[:, 0]
         ]
         for part in grouping.anchors([len(examples[document].reach(word)) for document, word, _ in chosen]):
+            _go_on(stop)
             for (document, _, _), reading in zip(chosen[part], self._roles(batch, examples, words, chosen[part]), strict=True):
                 found[document].append(reading)
         return found
@@ -234,6 +238,11 @@ def faster(kind: torch.dtype, device: torch.device) -> bool:
             times.append(time.perf_counter() - began)
         best[dtype] = min(times[2:])
     return best[kind] <= best[torch.float32] * 2 / 3
+
+
+def _go_on(stop: Event) -> None:
+    if stop.is_set():
+        raise CancelledError
 
 
 def bare(document: Document) -> Document:

@@ -1,4 +1,4 @@
-"""One thread that owns the model, and the documents that wait for it: those that come while a batch runs make the next one."""
+"""One thread that has the model annotate, and documents that wait for it: those that come while a batch runs make the next one."""
 
 from __future__ import annotations
 
