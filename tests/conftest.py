@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,15 @@ def model(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     network.claims.roles.bias.data[ROLE_TAGS.index("B-content")] += decode.FRAGMENT
     save(network, tokenizer, settings, folder)
     return folder
+
+
+@pytest.fixture
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """As many threads as the parameter says are what torch computes with."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -45,14 +45,6 @@ def test_one_anchor_at_least():
     assert list(grouping.anchors([grouping.PAIRS + 1] * 2)) == [slice(0, 1), slice(1, 2)]
 
 
-@pytest.fixture
-def threads(request):
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize(
     ("threads", "groups", "workers", "share"),
     [(1, 5, 1, 1), (2, 5, 2, 1), (2, 1, 1, 2), (3, 2, 1, 3), (4, 2, 2, 2), (8, 5, 4, 2), (12, 20, 6, 2), (2, 0, 0, 0)],

@@ -310,14 +310,6 @@ def test_names_alone_are_those_of_the_whole(built, seeds):
     assert not any(d.claims for d in names)
 
 
-@pytest.fixture
-def threads(request):
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize("threads", [1, 2, 3], indirect=True)
 def test_threads_change_no_answer(built, seeds, threads, monkeypatch):
     """Groups of documents are read side by side; what torch computes with stays what it was, here and in threads begun later."""
