@@ -28,6 +28,7 @@ from nisba.formats import jsonl
 SEEDS = Path(__file__).parent.parent / "seeds" / "articles.jsonl"
 WORKERS = (1, 2)
 ROWS = 64  # of a part
+LEAST = (2 * max(WORKERS) + 1) * ROWS  # articles, so that all workers have something to do for a while after their first parts
 
 
 def main() -> None:
@@ -37,6 +38,8 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1280, help="articles of a run (default: 1280)")
     parser.add_argument("--runs", type=int, default=3, help="with each number of workers (default: 3)")
     options = parser.parse_args()
+    if options.count < LEAST or options.runs < 1:
+        parser.error(f"--count: at least {LEAST} articles; --runs: at least one")
     ray.init(num_cpus=max(WORKERS), include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     speeds: dict[tuple[str, int], list[float]] = {}
     with tempfile.TemporaryDirectory() as name:

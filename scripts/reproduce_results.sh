@@ -28,6 +28,9 @@ for seed in "${seeds[@]}"; do
     done
 done
 
+# The choice of speakers: its accuracy on gold names and claims, and the weights that nisba ships (those of seed 0).
+python scripts/fit_speakers.py "$out/joint-${seeds[0]}/data/documents/train.jsonl" -o "$out/candidates.json" | tee "$out/speakers.txt"
+
 python scripts/baselines/rules.py "$dev" -o "$out/rules.jsonl"
 score "$out/rules.jsonl" "$out/rules.json"
 

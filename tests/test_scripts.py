@@ -1,12 +1,14 @@
 """The parts of scripts that can be wrong without anybody noticing."""
 
 import importlib.util
+import json
 import random
 
 import pytest
 
 from nisba.encode import encode_all, load_tokenizer
 from nisba.schema import Document
+from nisba.speakers import resolve
 
 
 def script(root, name):
@@ -67,3 +69,23 @@ def test_what_is_measured_on_is_left_out(root, tiny, seeds, tmp_path):
     adapt = script(root, "adapt_encoder")
     left = adapt.windows(tmp_path / "all.jsonl", [tmp_path / "test.jsonl"], tokenizer, 64)
     assert left == [w for e in encode_all([seeds[0], seeds[3]], tokenizer, window=64) for w in e.windows]
+
+
+def test_weights_of_speakers_are_learnt_and_the_same_again(root, seeds):
+    fit = script(root, "fit_speakers")
+    weights = fit.fit(seeds[:30])
+    before, after = (fit.right(seeds[:30], known) for known in ({}, weights))
+    assert before["all in all"] == after["all in all"] == sum(claim.core for document in seeds[:30] for claim in document.claims)
+    assert after["all"] > before["all"]
+    assert fit.fit(seeds[:30]) == weights
+
+
+def test_the_weights_that_are_shipped_are_of_features_that_there_are(root, seeds):
+    """None is left of a feature that was renamed since."""
+    told = set()
+    for document in seeds:
+        resolve(document, lambda claim, options: told.update(*options.values()) or claim.speaker)
+    kinds = {feature.split("|")[0].split("=")[0] for feature in told}
+    shipped = json.loads((root / "training/nisba/candidates.json").read_text("utf-8"))["weights"]
+    assert {feature.split("|")[0].split("=")[0] for feature in shipped} <= kinds
+    assert len(shipped.keys() & told) > len(shipped) / 2

@@ -1,20 +1,21 @@
-"""Who speaks: the fullest name or noun phrase in the article for each claim's source, by rules.
+"""Who speaks: the fullest name or noun phrase in the article for each claim's source.
 
-In order: a person's name is completed from the fuller names of the article; an office or relation goes to the name that stands
-in apposition to it; an organisation gives its name; other sources give their noun phrase, completed from an earlier, longer one
-with the same head; a claim without source words goes to the last speaker that agrees with its cue in gender, outside quoted
-claims to one who spoke outside them.
+Rules give an answer; a learned choice (``candidates.py``) takes it or somebody else whom the article offers. The rules, in order: a
+person's name is completed from the fuller names of the article; an office or relation goes to the name that stands in apposition to
+it; an organisation gives its name; other sources give their noun phrase, completed from an earlier, longer one with the same head;
+a claim without source words goes to the last speaker that agrees with its cue in gender, outside quoted claims to one who spoke
+outside them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import regex
 
 from nisba.apposition import SAME, Apposition
+from nisba.candidates import DROPPED, Case, Known, Options, Said, candidates, key, likeliest, stem
 from nisba.overlaps import Overlaps
 from nisba.people import KINDS, SHORT, People, completed, strip
 from nisba.schema import Claim, Document, Entity, Span
@@ -34,7 +35,6 @@ IMPERSONAL = regex.compile(
 DESCRIBED = 2  # words of a description such as `الخبيرة الأمريكية` ("the American expert")
 ANAPHOR = regex.compile(r"(?:هؤلاء|احدهم|احدهما|المصدر|المصدر نفسه|المصدر ذاته|ذات المصدر|نفس المصدر|الشخص ذاته|الشخص نفسه)$")
 DEMONSTRATIVE = regex.compile(r"(?:هذا|هذه|هؤلاء|ذلك|تلك|نفس|ذات)\s+\p{L}")
-CASE = regex.compile(r"(?<=\p{L}{3})(?:ون|ين)$")  # of the sound masculine plural
 PARTICLES = {"كما", "ولم", "ولا", "ولن"}  # words of a cue, of three letters or more, that tell no gender
 SUFFIX = regex.compile(r"(?:ه|ها|هم|هما|نا|ني)$")
 # Past tenses (he), and nouns of evidentials, that begin with ت as the present tense (she) of others does.
@@ -46,8 +46,12 @@ HIS = frozenset(_HIS.split())
 AFTER_LAM = {"وفقا", "وفقًا", "طبقا", "طبقًا", "تبعا", "خلافا"}  # evidentials whose source carries an attached ل
 
 
-def resolve(document: Document) -> Document:
-    """The document with every claim's ``speaker`` set, or None where the article does not tell."""
+Choose = Callable[[Claim, Options], str | None]
+
+
+def resolve(document: Document, choose: Choose | None = None) -> Document:
+    """The document with every claim's ``speaker`` set, or None where the article does not tell. ``choose`` is told a claim and who
+    may be meant, the answer of the rules first, and says who it is: by default the likeliest."""
     text = document.text
     persons = People(document)
     full = completed(persons.names)
@@ -56,26 +60,61 @@ def resolve(document: Document) -> Document:
     article, wholes = Article(text, persons, entities, full, Apposition(document, full)), frozenset(full.values())
     contents = Overlaps((span.start, span.end, claim) for claim in document.claims for span in claim.content)
     order = sorted(document.claims, key=lambda claim: min(claim.cue + claim.source + claim.content))
+    known = Known(document, full, ((claim.source[0].start, _bare(text, claim)) for claim in order if claim.source))
+    said = Said()
     speakers: dict[str, str | None] = {}
     last: list[Candidate] = []  # those who can be a verb's unspoken subject, oldest first
     people: list[tuple[str, bool]] = []  # (name, feminine) of the persons who spoke, oldest first
     phrases: dict[str, list[str]] = {}  # the speakers so far by source type
     for claim in order:
-        speaker: str | None
+        rule: str | None
+        nested = _is_nested(claim, contents)
+        earlier = phrases.setdefault(claim.source_type, [])
         if claim.source:
-            earlier = phrases.setdefault(claim.source_type, [])
-            speaker = _named(article, claim, earlier)
-            if claim.source_type == "role" and speaker not in wholes:
-                speaker = _recalled(text, claim, speaker, people)
+            rule = _named(article, claim, earlier)
+            if claim.source_type == "role" and rule not in wholes:
+                rule = _recalled(text, claim, rule, people)
+        else:
+            rule = _dropped(text, claim, last, nested=nested)
+        case = _case(article, claim, rule, nested=nested)
+        options = candidates(case, known, said)
+        speaker = choose(claim, options) if choose is not None else likeliest(options)
+        feminine = _is_feminine(text, claim) if claim.source else None
+        if feminine is not None and speaker is not None:
             if speaker in wholes and claim.source_type in ("person", "role"):
-                people.append((speaker, _is_feminine(text, claim)))
+                people.append((speaker, feminine))
             earlier.append(speaker)
             if claim.source_type != "document":
-                last.append(Candidate(speaker, _is_feminine(text, claim), _is_nested(claim, contents)))
-        else:
-            speaker = _dropped(text, claim, last, nested=_is_nested(claim, contents))
+                last.append(Candidate(speaker, feminine, nested))
+        said.add(case, speaker, feminine=feminine, sentence=known.sentence(claim.content[0].start))
         speakers[claim.id] = speaker
     return replace(document, claims=tuple(replace(claim, speaker=speakers[claim.id]) for claim in document.claims))
+
+
+def _case(article: Article, claim: Claim, rule: str | None, *, nested: bool) -> Case:
+    text, source = article.text, claim.source
+    cue = " ".join(span.of(text) for span in claim.cue)
+    bare, whole, inside = "", "", list[tuple[str, str, bool]]()
+    if source:
+        bare, whole = _bare(text, claim), " ".join(_closed(text, span) for span in source)
+        for entity in article.entities.of(source[0].start, source[-1].end):
+            if any(span.start <= entity.span.start and entity.span.end <= span.end for span in source):
+                name = article.full.get(entity.span) or strip(text, entity.span.of(text), attached=True)
+                inside.append((name, entity.label, entity.span.start == source[0].start))
+    return Case(
+        kind=claim.source_type if source else DROPPED,
+        at=(claim.cue or claim.content)[0].start,
+        rule=rule,
+        bare=bare,
+        whole=(whole, strip(text, whole, attached=True)) if source else (),
+        inside=tuple(inside),
+        feminine=_cue_gender(cue),
+        nested=nested,
+        cued=bool(cue),
+        impersonal=any(IMPERSONAL.match(word) for word in cue.split()),
+        anaphor=bool(ANAPHOR.match(fold(bare))),
+        demonstrative=bool(DEMONSTRATIVE.match(bare)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +141,7 @@ def _named(article: Article, claim: Claim, phrases: Sequence[str]) -> str:
     phrase = _bare(text, claim)
     if ANAPHOR.match(fold(phrase)) and phrases:
         return phrases[-1]
-    if DEMONSTRATIVE.match(phrase) and (meant := [o for o in phrases if _stem(o) == _stem(phrase.split(" ", 1)[1])]):
+    if DEMONSTRATIVE.match(phrase) and (meant := [o for o in phrases if stem(o) == stem(phrase.split(" ", 1)[1])]):
         return meant[-1]
     if claim.source_type == "role":
         apposed, headed = article.apposition.beside(phrase), article.apposition.behind(phrase, head.start, ("PER",))
@@ -121,7 +160,7 @@ def _named(article: Article, claim: Claim, phrases: Sequence[str]) -> str:
 
 def _is_kind(phrase: str) -> bool:
     """Whether the phrase begins with a word that merely says what kind of thing the name behind it is."""
-    return _stem(phrase) in KINDS
+    return stem(phrase) in KINDS
 
 
 def _bare(text: str, claim: Claim) -> str:
@@ -164,24 +203,13 @@ def _recalled(text: str, claim: Claim, phrase: str, people: Sequence[tuple[str, 
 def _longer(phrase: str, phrases: Sequence[str]) -> str:
     """The longest earlier source with the same head: `الأشخاص المطلعون` → `أشخاص مطلعون على المحادثات`, `التقرير` → `تقرير أممي`;
     of forms that differ in case alone the first."""
-    head = _stem(phrase)
+    head = stem(phrase)
     if fold(phrase).startswith("ال"):
-        same = [other for other in phrases if _stem(other) == head and not fold(other).startswith("ال")]
+        same = [other for other in phrases if stem(other) == head and not fold(other).startswith("ال")]
         longest = max(same, key=lambda other: len(other.split()), default="")
         if len(longest.split()) >= len(SAME.sub("", phrase).split()):
             return longest
-    return next((other for other in phrases if _caseless(other) == _caseless(phrase)), phrase)
-
-
-@lru_cache(maxsize=4096)
-def _caseless(phrase: str) -> tuple[str, ...]:
-    """The words without the ending of the sound masculine plural, which is -ون or -ين by case."""
-    return tuple(CASE.sub("", word) for word in fold(phrase).split())
-
-
-@lru_cache(maxsize=4096)
-def _stem(phrase: str) -> str:
-    return (fold(phrase).split() or [""])[0].removeprefix("ال")
+    return next((other for other in phrases if key(other) == key(phrase)), phrase)
 
 
 @dataclass(frozen=True, slots=True)
