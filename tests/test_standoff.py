@@ -87,7 +87,7 @@ def test_the_annotations_of_ant_fit_their_texts(shared, root, tmp_path, monkeypa
     source = shared / "data" / "ant" / "articles.jsonl.gz"
     assert main(["data", "join", "ant", "--source", str(source), "-o", str(tmp_path / "ant")]) == 0
     parts = {name: list(jsonl.read(tmp_path / "ant" / f"{name}.jsonl")) for name in ("train", "dev", "test")}
-    assert {name: len(part) for name, part in parts.items()} == {"train": 1272, "dev": 57, "test": 95}
+    assert {name: len(part) for name, part in parts.items()} == {"train": 1791, "dev": 57, "test": 95}
     dates = {name: [str(d.meta["date"]) for d in part] for name, part in parts.items()}
     assert max(dates["train"]) < min(dates["dev"])
     assert max(dates["dev"]) < min(dates["test"])
