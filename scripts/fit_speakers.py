@@ -5,8 +5,9 @@ penalty (``candidates.py``): first with the gold speakers of earlier claims, the
 weights choose. What no candidate gets right teaches nothing. Before that, the accuracy of rules and choice is measured, split by
 article: on each of ``--folds`` parts with the weights of the others.
 
-The weights that nisba ships are those of the training articles of ``configs/joint.yaml`` with seed 0: they have not seen what
-models of that seed are measured on. With another seed some of the articles of ``seeds/`` that are held out have been seen.
+The weights that nisba ships are those of the 1,683 training articles that ``configs/joint.yaml`` with seed 0 had when ``data/ant``
+gave 1,569 of them: they have not seen what models of that seed are measured on. With another seed some of the articles of
+``seeds/`` that are held out have been seen.
 """
 
 from __future__ import annotations
