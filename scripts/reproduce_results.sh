@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Rebuilds the figures of README and CONTRIBUTING that are about accuracy, into runs/results: bash scripts/reproduce_results.sh [SEED …]
+# Speakers on held-out seeds are a fair measure for seed 0 alone: the weights of their choice have seen some of those of other seeds.
 # Some hours on 2 cores. Needs the environment of `make` (. .venv/bin/activate) and ANT's texts: the network, or ANT=PATH.
 set -euo pipefail
 cd "$(dirname "$0")/.."
