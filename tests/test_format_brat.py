@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nisba.files import FormatError
-from nisba.formats import ann, bounded, brat, brat_project, collection
+from nisba.formats import ann, bounded, brat, brat_document, brat_project, collection
 from nisba.formats.brat_lines import lines
 from nisba.schema import CLAIM_TYPES, ENTITY_LABELS, ROLES, SOURCE_TYPES, STANCES, Claim, Document, Entity, Span
 from tests.documents import collections, documents
@@ -356,6 +356,26 @@ def test_which_files_are_read_the_quick_way(monkeypatch):
         assert ann._usual(text) is None
     monkeypatch.setattr(ann, "_BLOCK", 1)  # characters: every line on its own
     assert ann._usual(LINES) == ann._careful(LINES, str, [])
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(ROWS, max_size=9), CHANGES)
+def test_documents_are_those_of_the_careful_way(rows, changes):
+    text = "\n".join([*LINES.splitlines(), *rows, ""])
+    for at, size, sign in changes:
+        text = text[:at] + sign + text[at + size :]
+
+    def read():
+        try:
+            return brat_document.document(TEXT, text, file="f", name="n", repair=None)
+        except FormatError as error:
+            return error.problems
+
+    with pytest.MonkeyPatch.context() as patch:
+        quick = read()
+        patch.setattr(brat_document._Reading, "_linked", lambda reading: False)
+        patch.setattr(brat_document._Reading, "_plain", lambda reading, event: None)
+        assert read() == quick
 
 
 def test_folders(tmp_path):

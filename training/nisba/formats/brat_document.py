@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any
 
@@ -17,6 +19,7 @@ from nisba.schema import ENTITY_LABELS, Claim, Document, Entity, SchemaError, Sp
 _TRIGGERS = {CUE: "cue", UNCUED: "content"}  # the role of an event's trigger
 _KNOWN = dict.fromkeys((*ENTITY_LABELS, *LABELS, *_TRIGGERS))
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+_LABEL = itemgetter(1)  # of a mark
 _CARRIED: dict[str, dict[str, Any]] = {  # by the first letter of what a note is on: keys and their types
     "#": {"id": str, "meta": dict},
     "E": {"id": str, "score": (int, float), "fragments": dict},
@@ -54,7 +57,8 @@ class _Reading:
         self.problems += wrong
         self._attributes()
         said = self._speakers()
-        self._strays()
+        if not self._linked():
+            self._strays()
         self._raise()
         self.words = self._words()
         entities = {mark.line: self._entity(mark) for mark in self.found.marks.values() if mark.label in ENTITY_LABELS}
@@ -143,6 +147,25 @@ class _Reading:
                 said.append(note._replace(text=text))
         return said
 
+    def _linked(self) -> bool:
+        """Whether ``_strays`` surely finds nothing."""
+        marks = self.found.marks
+        used: set[str] = set()
+        for _, label, trigger, arguments, _ in self.found.events.values():
+            if label not in _TRIGGERS or trigger not in marks or marks[trigger].label != label:
+                return False
+            used.add(trigger)
+            whole = label != CUE
+            for role, target in arguments:
+                if role not in LABELS or target not in marks or marks[target].label != role:
+                    return False
+                used.add(target)
+                whole = whole or role == "Content"
+            if not whole:
+                return False
+        labels = Counter(map(_LABEL, marks.values()))
+        return len(used) == labels.total() - sum([labels[label] for label in ENTITY_LABELS])
+
     def _strays(self) -> None:
         """Labels that are not known, and marks of roles that no claim has."""
         marks = self.found.marks
@@ -183,7 +206,7 @@ class _Reading:
         ends = {text[span.start] for span in first} | {text[span.end - 1] for span in first}
         clean = not any(map(is_edge_char, ends))
         odd = [key for key, spans in places.items() if len(spans) > 1 or not clean]
-        return places | {key: _trimmed(text, ann.joined(text, places[key])) for key in odd}
+        return places | {key: _trimmed(text, ann.joined(text, places[key])) for key in odd} if odd else places
 
     def _ids(self) -> dict[str, str]:
         """The claims' ids by event: what is carried along, else the number of the event, with a dash where that is taken."""
@@ -216,16 +239,13 @@ class _Reading:
         return f"{self.at(event.line)}: {event.id}"
 
     def _claim(self, event: ann.Event, name: str) -> Claim | None:
-        marks: dict[str, dict[str, None]] = {_TRIGGERS[event.label]: {event.trigger: None}}
-        for label, target in event.arguments:
-            marks.setdefault(LABELS[label], {})[target] = None
+        roles = self._plain(event) or self._roles(event)
         carried = self.carried.get(event.id, _NOTHING)
-        exact = carried.get("fragments", _NOTHING)
-        roles = {role: self._role(ids, exact.get(role), event, role) for role, ids in marks.items()}
         values = self.values.get(event.id, _NOTHING)
         source_type = values.get("SourceType")
         if roles.get("source") and not source_type:
-            quoted = self.found.marks[next(iter(marks["source"]))].quoted
+            mark = next(target for label, target in event.arguments if LABELS[label] == "source")
+            quoted = self.found.marks[mark].quoted
             self.problems.append(f"{self._where(event)}: has a Source and needs a SourceType: «{excerpt(quoted)}»")
             return None
         try:
@@ -246,12 +266,25 @@ class _Reading:
             self.problems += [f"{self._where(event)}: claim {excerpt(name)}.{problem}" for problem in error.problems]
             return None
 
+    def _plain(self, event: ann.Event) -> dict[str, tuple[Span, ...]] | None:
+        """The roles of an event as nearly all are: one mark each that holds words, nothing carried along."""
+        if "fragments" in self.carried.get(event.id, _NOTHING):
+            return None
+        words, arguments = self.words, event.arguments
+        roles = {_TRIGGERS[event.label]: words[event.trigger]}
+        for label, target in arguments:
+            roles[LABELS[label]] = words[target]
+        return roles if len(roles) > len(arguments) and all(roles.values()) else None
+
+    def _roles(self, event: ann.Event) -> dict[str, tuple[Span, ...]]:
+        marks: dict[str, dict[str, None]] = {_TRIGGERS[event.label]: {event.trigger: None}}
+        for label, target in event.arguments:
+            marks.setdefault(LABELS[label], {})[target] = None
+        exact = self.carried.get(event.id, _NOTHING).get("fragments", _NOTHING)
+        return {role: self._role(ids, exact.get(role), event, role) for role, ids in marks.items()}
+
     def _role(self, marks: Collection[str], exact: Any, event: ann.Event, role: str) -> tuple[Span, ...]:
         """The fragments of a role: those carried along where the marks are still theirs, else what the marks show."""
-        if exact is None and len(marks) == 1:  # as nearly always
-            (only,) = marks
-            if words := self.words[only]:
-                return words
         if exact is not None:
             shown = [span for mark in marks for span in self.places[mark]]
             try:
