@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -89,3 +90,27 @@ def test_the_weights_that_are_shipped_are_of_features_that_there_are(root, seeds
     shipped = json.loads((root / "training/nisba/candidates.json").read_text("utf-8"))["weights"]
     assert {feature.split("|")[0].split("=")[0] for feature in shipped} <= kinds
     assert len(shipped.keys() & told) > len(shipped) / 2
+
+
+def test_articles_for_pseudo_labels_are_unseen_and_early(root, seeds):
+    pseudo = script(root, "pseudo_label")
+    known, good, same, late, later, undated = (replace(d, meta={"time": "2017-01-01T10:00:00+01:00"}) for d in seeds[:6])
+    same = replace(same, meta={"time": "31/12/2016"})
+    late, later, undated = (
+        replace(late, meta={"time": "2017-03-16"}),
+        replace(later, meta={"time": "14/04/2017"}),
+        replace(undated, meta={}),
+    )
+    again, twice = replace(known, id="again", text=f"{known.text} نعم"), replace(good, id="twice")
+    short = Document("short", "قال الوزير نعم", meta={"time": "2016-01-01"})
+    articles = [good, known, again, late, undated, later, short, twice, same]
+    assert pseudo.unseen(articles, [known], before="2017-03-16") == [good, same]
+
+
+def test_pseudo_labels_are_what_two_models_agree_on(root, seeds):
+    pseudo = script(root, "pseudo_label")
+    first = [*seeds[:4], replace(seeds[4], claims=())]
+    second = [first[0], replace(first[1], claims=()), first[2], replace(first[3], entities=first[3].entities[1:]), first[4]]
+    assert pseudo.agreed(first, second, share=0.5) == [first[0], first[2]]
+    assert pseudo.agreed(first, second, share=0.75) == [first[0], first[2], first[3]]
+    assert pseudo.agreed(first, second, share=1) == first[:4]
