@@ -277,6 +277,7 @@ class _Reading:
         return roles if len(roles) > len(arguments) and all(roles.values()) else None
 
     def _roles(self, event: ann.Event) -> dict[str, tuple[Span, ...]]:
+        """The roles of any event, however many marks each has."""
         marks: dict[str, dict[str, None]] = {_TRIGGERS[event.label]: {event.trigger: None}}
         for label, target in event.arguments:
             marks.setdefault(LABELS[label], {})[target] = None
