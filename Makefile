@@ -30,7 +30,7 @@ check: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/build_seeds.py --check
 	$(BIN)/python scripts/coverage.py --check
-	$(BIN)/nisba check --lint seeds/articles.jsonl
+	$(BIN)/nisba check --lint seeds/*.jsonl
 
 seeds: $(READY)
 	$(BIN)/python scripts/build_seeds.py

@@ -1,6 +1,6 @@
-"""seeds/markup/*.txt → seeds/articles.jsonl: ``python scripts/build_seeds.py [--check]`` after every change to the mark-up.
+"""seeds/markup/ → seeds/*.jsonl: ``python scripts/build_seeds.py [--check]`` after every change to the mark-up.
 
-``--check`` writes nothing and fails where the two differ.
+``--check`` writes nothing and fails where they differ.
 """
 
 import sys
@@ -10,21 +10,32 @@ from nisba.files import FormatError
 from nisba.formats import jsonl, markup
 
 SEEDS = Path(__file__).parent.parent / "seeds"
+FOLDERS = {
+    "articles.jsonl": "markup",
+    "dispatches.jsonl": "markup/dispatches",
+    "more_dispatches.jsonl": "markup/more_dispatches",
+}
 
 
 def main(arguments: list[str]) -> int:
     try:
-        documents = [document for file in sorted((SEEDS / "markup").glob("*.txt")) for document in markup.read(file)]
+        built = {
+            name: [d for file in sorted((SEEDS / folder).glob("*.txt")) for d in markup.read(file)]
+            for name, folder in FOLDERS.items()
+        }
     except FormatError as error:
         print(error, file=sys.stderr)
         return 1
-    target = SEEDS / "articles.jsonl"
-    if "--check" in arguments:
-        same = target.is_file() and target.read_text(encoding="utf-8") == "".join(map(jsonl.dump, documents))
-        print(f"{target.name}: {'as' if same else 'NOT as'} the mark-up of {len(documents)} articles")
-        return int(not same)
-    print(f"{jsonl.write(documents, target)} articles: {target.name}")
-    return 0
+    wrong = 0
+    for name, documents in built.items():
+        target = SEEDS / name
+        if "--check" in arguments:
+            same = target.is_file() and target.read_text(encoding="utf-8") == "".join(map(jsonl.dump, documents))
+            wrong += not same
+            print(f"{name}: {'as' if same else 'NOT as'} the mark-up of {len(documents)} articles")
+        else:
+            print(f"{jsonl.write(documents, target)} articles: {name}")
+    return int(wrong > 0)
 
 
 if __name__ == "__main__":

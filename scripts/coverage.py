@@ -1,5 +1,7 @@
-"""What the seed articles cover: ``python scripts/coverage.py [--check]`` prints the datasheet's table, with the least that each row
-must reach; ``--check`` fails where one does not, or where two articles share too many 5-grams.
+"""What the seed articles cover: ``python scripts/coverage.py [--check]`` prints the datasheet's tables.
+
+The first has the least that each row must reach. ``--check`` fails where one does not, or where two articles or dispatches share
+too many 5-grams.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from nisba.formats import jsonl
 from nisba.schema import SOURCE_TYPES, Claim, Document
 from nisba.text import fold, quotations, words
 
-ARTICLES = Path(__file__).parent.parent / "seeds" / "articles.jsonl"
+SEEDS = Path(__file__).parent.parent / "seeds"
 SHARED = 0.10  # of the shorter article's 5-grams of tokens
 EVIDENTIAL = regex.compile(r"[وف]?(?:وفقا|وفق|بحسب|حسب|بموجب|طبقا|استنادا)$")
 LABEL = regex.compile(r"(?m)^[^\s:][^\n:]{0,25}:(?=\s)|^[^\n]{1,25} [–-](?= )")
@@ -25,20 +27,26 @@ WEAK = regex.compile(r"[اأإآوؤيىئءةتنمس\u064B-\u0652ـ]")
 
 
 def main(arguments: list[str]) -> int:
-    documents = list(jsonl.read(ARTICLES))
+    articles, first, more = (list(jsonl.read(SEEDS / f"{name}.jsonl")) for name in ("articles", "dispatches", "more_dispatches"))
+    dispatches = [*first, *more]
     wanting = 0
-    print("| what | count | share | at least |\n|---|---|---|---|")
-    for name, count, total, least in rows(documents):
+    print("| articles.jsonl: what | count | share | at least |\n|---|---|---|---|")
+    for name, count, total, least in rows(articles):
         short = (count / total if total else count) < least
         wanting += short
-        share, bound = (f"{100 * count / total:.1f} %", f"{100 * least:g} %") if total else ("", f"{least:g}")
-        print(f"| {name} | {count} | {share} | {bound if least else ''} |{'  ← too few' if short else ''}")
-    close = sorted(alike(documents), reverse=True)
-    print(
-        f"\nThe two articles most alike share {100 * close[0][0]:.1f} % of the shorter one's 5-grams (at most {100 * SHARED:g} %)."
-    )
+        bound = f"{100 * least:g} %" if total else f"{least:g}"
+        print(f"| {name} | {count} | {_share(count, total)} | {bound if least else ''} |{'  ← too few' if short else ''}")
+    print("\n| dispatches.jsonl, more_dispatches.jsonl: what | count | share |\n|---|---|---|")
+    for name, count, total, _ in rows(dispatches):
+        print(f"| {name} | {count} | {_share(count, total)} |")
+    close = sorted(alike([*articles, *dispatches]), reverse=True)
+    print(f"\nThe two texts most alike share {100 * close[0][0]:.1f} % of the shorter one's 5-grams (at most {100 * SHARED:g} %).")
     wanting += sum(share > SHARED for share, _, _ in close)
     return int("--check" in arguments and wanting > 0)
+
+
+def _share(count: int, total: int) -> str:
+    return f"{100 * count / total:.1f} %" if total else ""
 
 
 def rows(documents: Sequence[Document]) -> Iterator[tuple[str, int, int, float]]:
@@ -56,6 +64,12 @@ def rows(documents: Sequence[Document]) -> Iterator[tuple[str, int, int, float]]
         yield f"source: {kind}", sum(c.source_type == kind for _, c in claims), len(claims), 0.12 if kind == "implicit" else 0.05
     for kind, least in (("direct", 0.15), ("mixed", 0.12), ("indirect", 0.0)):
         yield f"type: {kind}", sum(c.type == kind for _, c in claims), len(claims), least
+    yield (
+        "contents of over 12 words",
+        sum(sum(len(s.of(d.text).split()) for s in c.content) > 12 for d, c in claims),
+        len(claims),
+        0,
+    )
     for name, holds, least in PHENOMENA:
         yield name, sum(holds(d, c) for d, c in claims), len(claims), least
     yield "hard negatives", sum(sum(1 for _ in negatives(d)) for d in documents), 0, 150

@@ -41,7 +41,7 @@ if [ -n "${ANERCORP:-}" ]; then
     python scripts/baselines/names.py runs/data/anercorp/train.jsonl -o "$out/run_ner" --layers 8 --learning-rate 1e-4 --epochs 5
     nisba evaluate --predictions "$out/run_ner/predictions.jsonl" --gold "$out/run_ner/dev.jsonl" -o "$out/run_ner/report.json"
     accelerate launch --quiet train.py --config configs/quickstart.yaml --set data.paths=[] --set "data.train_paths=[$out/run_ner/train.jsonl]" \
-        --set "data.dev_paths=[$out/run_ner/dev_whole.jsonl]" --set train.metric=names.strict.f1 --set train.adversarial=1.0 --set "output=$out/nisba_ner"
+        --set "data.dev_paths=[$out/run_ner/dev_whole.jsonl]" --set train.metric=names.strict.f1 --set train.adversarial=1.0 --set train.epochs=5 --set "output=$out/nisba_ner"
     nisba predict --model "$out/nisba_ner/model" --input "$out/run_ner/dev.jsonl" -o "$out/nisba_ner/predictions.jsonl"
     nisba evaluate --predictions "$out/nisba_ner/predictions.jsonl" --gold "$out/run_ner/dev.jsonl" -o "$out/nisba_ner/report.json"
 fi

@@ -9,6 +9,7 @@ import yaml
 from datasets import load_dataset
 from huggingface_hub import DatasetCard
 
+from nisba.formats import jsonl
 from nisba.schema import Document
 
 
@@ -17,24 +18,31 @@ def card(root):
     return DatasetCard.load(root / "seeds" / "README.md")
 
 
-def test_the_card_of_the_seeds_loads_them(card, root, seeds, tmp_path):
+@pytest.fixture(scope="module")
+def dispatches(root):
+    return [d for name in ("dispatches", "more_dispatches") for d in jsonl.read(root / "seeds" / f"{name}.jsonl")]
+
+
+def test_the_card_of_the_seeds_loads_them(card, root, seeds, dispatches, tmp_path):
     assert (card.data.license, card.data.language, card.data.task_categories) == ("cc-by-4.0", ["ar"], ["token-classification"])
     rows = load_dataset(str(root / "seeds"), split="train", cache_dir=str(tmp_path))
-    assert [row["id"] for row in rows] == [document.id for document in seeds]
+    assert [row["id"] for row in rows] == [document.id for document in (*seeds, *dispatches)]
     assert rows[0]["text"] == seeds[0].text
 
 
-def test_its_numbers_and_its_example_are_true(card, seeds, root):
-    names, claims = sum(len(d.entities) for d in seeds), sum(len(d.claims) for d in seeds)
-    assert f"{len(seeds)} articles" in card.text
-    assert f" {names:,} names" in card.text
-    assert f" {claims:,} attributed claims" in card.text
+def test_its_numbers_and_its_example_are_true(card, seeds, dispatches, root):
+    text = " ".join(card.text.split())
+    for documents, kind, claim in ((seeds, "articles", "attributed claims"), (dispatches, "short dispatches", "claims")):
+        names, claims = sum(len(d.entities) for d in documents), sum(len(d.claims) for d in documents)
+        assert f"{len(documents)} {kind}" in text
+        assert f" {names:,} names" in text
+        assert f" {claims:,} {claim}" in text
     example = card.text.split("```json\n")[1].split("```")[0]
     document = Document.from_dict(json.loads(example))
     assert document.claims[0].content[0].of(document.text) == "إن اللقاح آمن"
     sheet = (root / "seeds" / "DATASHEET.md").read_text(encoding="utf-8")
-    words = next(line.split("|")[2].strip() for line in sheet.splitlines() if line.startswith("| words |"))
-    assert f"{int(words):,} words" in card.text
+    for line in (line for line in sheet.splitlines() if line.startswith("| words |")):
+        assert f"{int(line.split('|')[2]):,} words" in text
 
 
 def test_the_table_of_the_datasheet_is_that_of_the_script(root):
@@ -50,6 +58,10 @@ def test_the_citation_has_what_its_format_requires(root):
     assert all({"type", "title", "authors"} <= reference.keys() for reference in citation["references"])
     version = next(line for line in (root / "pyproject.toml").read_text().splitlines() if line.startswith("version"))
     assert version == f'version = "{citation["version"]}"'
-    assert f"{sum(1 for _ in (root / 'seeds/articles.jsonl').open(encoding='utf-8'))} Arabic news articles" in str(citation)
+    articles, *dispatches = (
+        sum(1 for _ in (root / f"seeds/{name}.jsonl").open(encoding="utf-8"))
+        for name in ("articles", "dispatches", "more_dispatches")
+    )
+    assert f"{articles} Arabic news articles and {sum(dispatches)} dispatches" in str(citation)
     lines = sum(1 for part in ("train", "dev", "test") for _ in (root / f"data/ant/{part}.jsonl").open(encoding="utf-8"))
     assert f"{lines} articles of the ANT corpus" in str(citation)

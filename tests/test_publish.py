@@ -559,6 +559,17 @@ def test_other_peoples_texts_are_not_published(corpus, tmp_path, seeds):
     assert not (tmp_path / "out").exists()
 
 
+def test_the_projects_own_files_are_its_own_in_any_part(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(root)
+    own = config.load(root / "configs" / "quickstart.yaml").data
+    assert own.train_paths == ["seeds/dispatches.jsonl"]
+    folder = publishing_data.lay_out(own, tmp_path / "out", repo="amal/nisba-seeds", title="nisba seeds")
+    dispatches = list(jsonl.read(root / "seeds" / "dispatches.jsonl"))
+    train = {document.id for document in publishing_data.documents(folder / "documents" / "train.parquet")}
+    assert train > {document.id for document in dispatches}
+    assert "license: cc-by-4.0" in (folder / "README.md").read_text(encoding="utf-8")
+
+
 def test_the_space_goes_up_and_is_read_back(stub, capsys):
     assert main(["publish-space", "--model", REPO, "--repo", "amal/demo"]) == 0
     repo = stub.repos["space", "amal/demo"]

@@ -17,7 +17,7 @@ from nisba.hub import HubError, Published, PublishError, Target, push
 from nisba.schema import Document, excerpt
 
 OWNED = ("documents/", "names/", "claims/", "standoff/", "DATASHEET.md", "GUIDELINE.md")
-SEEDS = Path("seeds/articles.jsonl")  # the project's own articles
+SEEDS = frozenset(Path(f"seeds/{name}.jsonl") for name in ("articles", "dispatches", "more_dispatches"))  # the project's own
 SEEDS_LICENCE = "cc-by-4.0"
 STANDOFF = frozenset(("id", "sha256", "meta", "entities", "claims"))  # the keys of a line
 LONGEST = 300  # characters of a string in annotations: anything longer is text
@@ -29,13 +29,13 @@ def lay_out(
     """The corpus as Parquet by configuration and split with its card, in ``output``.
 
     The texts of ``settings.paths`` are published, under ``licence``, which must be given for any but the project's own; of the
-    folders ``standoff`` the annotations without text. Raises PublishError where either would give away what it must not,
-    DataError, FormatError, CardError, OSError.
+    files for one part only the project's own are; of the folders ``standoff`` the annotations without text. Raises PublishError
+    where something would be given away that must not be, DataError, FormatError, CardError, OSError.
     """
     whole = [*settings.train_paths, *settings.dev_paths, *settings.test_paths]
-    if whole:
-        raise PublishError(f"{', '.join(whole)}: other people's texts are not published; give the annotations with --standoff")
-    if licence is None and [Path(path) for path in settings.paths] != [SEEDS]:
+    if others := [path for path in whole if Path(path) not in SEEDS]:
+        raise PublishError(f"{', '.join(others)}: other people's texts are not published; give the annotations with --standoff")
+    if licence is None and not {Path(path) for path in settings.paths} <= SEEDS:
         raise PublishError(f"{', '.join(settings.paths)}: say under which licence with --licence, as cc-by-4.0")
     if len({source.name for source in standoff}) < len(standoff):
         raise PublishError(f"{', '.join(map(str, standoff))}: two folders of one name")
